@@ -1,0 +1,167 @@
+package protocol
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Error types of the application errors that cross the wire.
+const (
+	// ErrTypeInvalidTransition refuses an action that the state does not allow.
+	ErrTypeInvalidTransition = "InvalidTransition"
+	// ErrTypeOperationStarted answers a serializer's update about an operation
+	// that no longer queues: address the workflow that the details name.
+	ErrTypeOperationStarted = "OperationStarted"
+	// ErrTypeOperationNotFound says that no such operation is known there.
+	ErrTypeOperationNotFound = "OperationNotFound"
+	// ErrTypeContinuingAsNew asks to send the update again with the same id: the
+	// run is ending and the next one takes it.
+	ErrTypeContinuingAsNew = "ContinuingAsNew"
+	// ErrTypeDuplicateID refuses an id that another operation has.
+	ErrTypeDuplicateID = "DuplicateId"
+	// ErrTypeInvalidOperation refuses a submission that breaks a limit or form.
+	ErrTypeInvalidOperation = "InvalidOperation"
+	// ErrTypeQueueFull says that a token's history or queue is full for now.
+	ErrTypeQueueFull = "QueueFull"
+	// ErrTypeOperationFailed is how an operation that ended Failed closes.
+	ErrTypeOperationFailed = "OperationFailed"
+)
+
+// Error types that a handler in any language fails its activity with.
+const (
+	// ErrTypeFail ends the operation Failed, without a retry.
+	ErrTypeFail = "Fail"
+	// ErrTypeRetry asks for another attempt by the type's retry policy.
+	ErrTypeRetry = "Retry"
+)
+
+// Code is the number of a refusal or of a failure by the system, as the
+// original service has it (SPEC 3.3).
+type Code string
+
+// The codes of SPEC 3.3.
+const (
+	CodeInvalidStateChange            Code = "80044162"
+	CodeInvalidStateChangeUnexpected  Code = "80044163"
+	CodeMissingID                     Code = "80044164"
+	CodeInvalidStateChangeToComplete  Code = "80044165"
+	CodeInvalidStateChangeToReady     Code = "80044166"
+	CodeInvalidStateChangeToSuspended Code = "80044167"
+	CodeCannotUpdateNonrecurring      Code = "80044168"
+	CodeCannotUpdateRecurring         Code = "80044169"
+	CodeCannotDeleteUnlessCompleted   Code = "8004416A"
+	CodeDepthTooHigh                  Code = "80044182"
+	CodeTypeNotRecognised             Code = "80044303"
+	CodePayloadUnreadable             Code = "80044304"
+	CodeCannotCancel                  Code = "80044F00"
+	CodeCannotPause                   Code = "80044F01"
+	CodeCannotDeleteOrCancel          Code = "80044F02"
+	CodeInvalidRecurrence             Code = "80040246"
+	CodeDailyOnly                     Code = "8004D2A0"
+	CodeIntervalRange                 Code = "8004D2A1"
+	CodeRollupIntervalTooShort        Code = "8004D2A2"
+)
+
+// codeNames are the codes' names in refusals.
+var codeNames = map[Code]string{
+	CodeInvalidStateChange:            "InvalidStateChange",
+	CodeInvalidStateChangeUnexpected:  "InvalidStateChangeUnexpected",
+	CodeMissingID:                     "MissingId",
+	CodeInvalidStateChangeToComplete:  "InvalidStateChangeToComplete",
+	CodeInvalidStateChangeToReady:     "InvalidStateChangeToReady",
+	CodeInvalidStateChangeToSuspended: "InvalidStateChangeToSuspended",
+	CodeCannotUpdateNonrecurring:      "CannotUpdateNonrecurring",
+	CodeCannotUpdateRecurring:         "CannotUpdateRecurring",
+	CodeCannotDeleteUnlessCompleted:   "CannotDeleteUnlessCompleted",
+	CodeDepthTooHigh:                  "DepthTooHigh",
+	CodeTypeNotRecognised:             "TypeNotRecognised",
+	CodePayloadUnreadable:             "PayloadUnreadable",
+	CodeCannotCancel:                  "CannotCancel",
+	CodeCannotPause:                   "CannotPause",
+	CodeCannotDeleteOrCancel:          "CannotDeleteOrCancel",
+	CodeInvalidRecurrence:             "InvalidRecurrence",
+	CodeDailyOnly:                     "DailyOnly",
+	CodeIntervalRange:                 "IntervalRange",
+	CodeRollupIntervalTooShort:        "RollupIntervalTooShort",
+}
+
+// Name is the code's name, empty for a code of a handler's own.
+func (c Code) Name() string { return codeNames[c] }
+
+// Refusal is a request that was understood and turned down; nothing changed. It
+// travels as an application error of its Type with itself as the details.
+type Refusal struct {
+	// Type is one of the ErrType constants.
+	Type string `json:"type"`
+	// Code and Name are those of SPEC 3.3, empty where it has none.
+	Code Code   `json:"code,omitempty"`
+	Name string `json:"name,omitempty"`
+	// Message is the whole sentence for people.
+	Message string `json:"message"`
+	// OperationID is the operation that it is about.
+	OperationID string `json:"operationId,omitempty"`
+	// Allowed are the actions that would be taken instead.
+	Allowed []Action `json:"allowedActions,omitempty"`
+	// WorkflowID is where to ask instead, with OperationStarted.
+	WorkflowID string `json:"workflowId,omitempty"`
+}
+
+// Error is the message with the code and the actions that are allowed.
+func (r *Refusal) Error() string {
+	var b strings.Builder
+	b.WriteString(r.Message)
+	if r.Code != "" {
+		fmt.Fprintf(&b, " (%s %s)", r.Code, r.Code.Name())
+	}
+	if r.Type == ErrTypeInvalidTransition {
+		fmt.Fprintf(&b, "; allowed: %s", joinActions(r.Allowed))
+	}
+	return b.String()
+}
+
+func joinActions(actions []Action) string {
+	if len(actions) == 0 {
+		return "nothing"
+	}
+	words := make([]string, len(actions))
+	for i, action := range actions {
+		words[i] = string(action)
+	}
+	return strings.Join(words, ", ")
+}
+
+// FieldError refuses one field of a submission by its JSON name.
+type FieldError struct {
+	// Field is the JSON name, Value what was sent (cut for display), Problem
+	// the limit or form that it breaks.
+	Field, Value, Problem string
+}
+
+// Error names the field, the value and the limit.
+func (e *FieldError) Error() string {
+	if e.Value == "" {
+		return fmt.Sprintf("%s: %s", e.Field, e.Problem)
+	}
+	return fmt.Sprintf("%s: %s (got %s)", e.Field, e.Problem, e.Value)
+}
+
+// preview shows at most 64 bytes of what was sent, quoted where it is text.
+func preview(raw []byte) string {
+	const limit = 64
+	if len(raw) <= limit {
+		return string(raw)
+	}
+	return fmt.Sprintf("%s… (%d bytes)", cutAtRune(string(raw), limit), len(raw))
+}
+
+// quoted shows at most 64 bytes of a string, with its control characters
+// escaped.
+func quoted(s string) string {
+	const limit = 64
+	if len(s) <= limit {
+		return fmt.Sprintf("%q", s)
+	}
+	return fmt.Sprintf("%q… (%d bytes)", cutAtRune(s, limit), len(s))
+}
+
+func equalFold(a, b string) bool { return strings.EqualFold(a, b) }

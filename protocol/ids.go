@@ -1,0 +1,96 @@
+package protocol
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// Workflow id prefixes. Every id that Seriatim builds is at most 255 bytes,
+// which is what SQL persistence holds.
+const (
+	serializerPrefix = "token/"
+	operationPrefix  = "operation/"
+)
+
+// A key is the token itself up to this many bytes of UTF-8; a longer token is
+// cut to at most cutKeyBytes and told apart by its hash.
+const (
+	maxPlainKeyBytes = 200
+	cutKeyBytes      = 120
+	hashSuffixBytes  = 1 + 2*sha256.Size // "~" and 64 hex digits
+)
+
+// TokenKey is the form of a token that workflow ids and the DependencyToken
+// search attribute carry: the token itself where it is at most 200 bytes and
+// does not look like a hashed key, else its first bytes (at most 120, on a rune
+// boundary), "~" and its SHA-256 in hex. It is total, injective and bounded.
+func TokenKey(token string) string {
+	if len(token) <= maxPlainKeyBytes && !isHashedKey(token) {
+		return token
+	}
+	sum := sha256.Sum256([]byte(token))
+	return cutAtRune(token, cutKeyBytes) + "~" + hex.EncodeToString(sum[:])
+}
+
+// isHashedKey says whether the key ends in "~" and 64 lower-case hex digits.
+func isHashedKey(key string) bool {
+	at := len(key) - hashSuffixBytes
+	if at < 0 || key[at] != '~' {
+		return false
+	}
+	digits := key[at+1:]
+	return strings.Trim(digits, "0123456789abcdef") == ""
+}
+
+// cutAtRune returns the longest prefix of s that is at most limit bytes long
+// and does not end inside a character.
+func cutAtRune(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+	for limit > 0 && !utf8.RuneStart(s[limit]) {
+		limit--
+	}
+	return s[:limit]
+}
+
+// SerializerWorkflowID is the workflow id of the token's serializer.
+func SerializerWorkflowID(token string) string {
+	return serializerPrefix + TokenKey(token)
+}
+
+// SerializerKey is the key in a serializer's workflow id; ok is false where the
+// id is not one of a serializer.
+func SerializerKey(workflowID string) (key string, ok bool) {
+	key, ok = strings.CutPrefix(workflowID, serializerPrefix)
+	return key, ok && key != ""
+}
+
+// TokenOfKey is the token that a key stands for where the key alone tells it;
+// ok is false for a hashed key, whose token only the start input knows.
+func TokenOfKey(key string) (token string, ok bool) {
+	return key, key != "" && TokenKey(key) == key
+}
+
+// OperationWorkflowID is the workflow id of the operation's execution.
+func OperationWorkflowID(id string) string {
+	return operationPrefix + id
+}
+
+// OperationID is the operation id in an Operation's workflow id; ok is false
+// where the id is not one of an operation.
+func OperationID(workflowID string) (id string, ok bool) {
+	id, ok = strings.CutPrefix(workflowID, operationPrefix)
+	return id, ok && id != ""
+}
+
+// DefaultOperationID is the id of an operation that was submitted to a
+// serializer without one: 12 hex digits of the token's SHA-256, "-" and the
+// sequence. Such an operation has no protection against a repeat.
+func DefaultOperationID(token string, sequence int64) string {
+	sum := sha256.Sum256([]byte(token))
+	return fmt.Sprintf("%s-%d", hex.EncodeToString(sum[:6]), sequence)
+}

@@ -1,0 +1,125 @@
+package protocol
+
+import "time"
+
+// SerializerInput is the start input of a Serializer, as any client writes it.
+type SerializerInput struct {
+	// Token is the dependency token that the workflow id was built from. Absent,
+	// the id's key is the token.
+	Token string `json:"token"`
+}
+
+// CancelRequest is the argument of the update "cancel".
+type CancelRequest struct {
+	// OperationID addresses a queued operation on a Serializer; absent on
+	// Operation.
+	OperationID string `json:"operationId,omitempty"`
+	// Reason is kept and shown, at most 1000 bytes.
+	Reason string `json:"reason,omitempty"`
+}
+
+// PostponeRequest is the argument of the update "postpone".
+type PostponeRequest struct {
+	OperationID string `json:"operationId,omitempty"`
+	// Until is the new instant before which the operation does not start. One in
+	// the past makes it Ready.
+	Until  time.Time `json:"until"`
+	Reason string    `json:"reason,omitempty"`
+}
+
+// Reject is a submission, or a part of one, that a serializer did not accept.
+type Reject struct {
+	// At is when a worker read it.
+	At time.Time `json:"at"`
+	// Type is the error type: InvalidOperation, DuplicateId or QueueFull.
+	Type string `json:"type"`
+	// OperationID is its id where one could be read.
+	OperationID string `json:"operationId,omitempty"`
+	// Reason names the field, the value and the limit, at most 400 bytes.
+	Reason string `json:"reason"`
+}
+
+// Counts is what a serializer has done since its chain of runs began.
+type Counts struct {
+	Accepted   int64 `json:"accepted"`
+	Duplicates int64 `json:"duplicates"`
+	Rejected   int64 `json:"rejected"`
+	Succeeded  int64 `json:"succeeded"`
+	Failed     int64 `json:"failed"`
+	Canceled   int64 `json:"canceled"`
+	// UnknownFields counts fields of raw submissions that were ignored.
+	UnknownFields int64 `json:"unknownFields"`
+	// Runs counts the runs of this chain, the current one included.
+	Runs int64 `json:"runs"`
+}
+
+// SerializerState is the answer of the query "state".
+type SerializerState struct {
+	// Token is the dependency token; Refused is set where the run cannot tell
+	// it and refuses everything, with the reason.
+	Token   string `json:"token"`
+	Refused string `json:"refused,omitempty"`
+	// ChainStartedOn is when the first run of this chain began; sequences start
+	// at its Unix microseconds.
+	ChainStartedOn time.Time `json:"chainStartedOn"`
+	// Head is the operation that was started and has not completed. Its own
+	// state is told by the query "operation" of its workflow.
+	Head *Record `json:"head,omitempty"`
+	// Queued is how many operations wait behind the head.
+	Queued int `json:"queued"`
+	// Ending is how many ended while they queued and have no record yet.
+	Ending int `json:"ending"`
+	// NextSequence is what the next accepted operation gets.
+	NextSequence int64  `json:"nextSequence"`
+	Counts       Counts `json:"counts"`
+	// Rejects are the last submissions that were not accepted, oldest first, at
+	// most 50.
+	Rejects []Reject `json:"rejects,omitempty"`
+}
+
+// ListRequest is the argument of the query "list".
+type ListRequest struct {
+	// Offset skips queued operations, from 0; Limit is 1..500, default 100.
+	Offset int `json:"offset,omitempty"`
+	Limit  int `json:"limit,omitempty"`
+}
+
+// Bounds of ListRequest.Limit.
+const (
+	DefaultListLimit = 100
+	MaxListLimit     = 500
+)
+
+// ListReply is the answer of the query "list": queued operations in order,
+// without their data.
+type ListReply struct {
+	Operations []Record `json:"operations"`
+	// Total is how many queue in all.
+	Total int `json:"total"`
+}
+
+// FindRequest is the argument of the query "find".
+type FindRequest struct {
+	OperationID string `json:"operationId"`
+}
+
+// FindReply is the answer of the query "find".
+type FindReply struct {
+	// Found says that the operation is queued, ending, or the head.
+	Found bool `json:"found"`
+	// WorkflowID is the execution to ask, set once it has been started.
+	WorkflowID string `json:"workflowId,omitempty"`
+	// Record is the operation while it queues.
+	Record *Record `json:"record,omitempty"`
+	// Seen says that the serializer accepted an operation with that id before
+	// and has forgotten the rest.
+	Seen bool `json:"seen,omitempty"`
+	// Reject is set where the last submission with that id was refused.
+	Reject *Reject `json:"reject,omitempty"`
+}
+
+// OperationClosed is what an Operation answers its parent.
+type OperationClosed struct {
+	ID     string     `json:"id"`
+	Status StatusCode `json:"status"`
+}

@@ -1,0 +1,85 @@
+package protocol
+
+// Task queues. Both can be changed in the worker's configuration; these are
+// what a client uses when it is told nothing else.
+const (
+	// DefaultTaskQueue is the task queue of the workflows and of the handlers
+	// that live in the same worker.
+	DefaultTaskQueue = "operations"
+	// EngineTaskQueueSuffix is appended to the task queue for the engine's own
+	// activities, so that busy handlers never keep them from running.
+	EngineTaskQueueSuffix = "-engine"
+)
+
+// Workflow types.
+const (
+	// SerializerWorkflow runs the operations of one dependency token in order.
+	SerializerWorkflow = "Serializer"
+	// OperationWorkflow owns the life of one operation.
+	OperationWorkflow = "Operation"
+)
+
+// SubmitSignalName is the signal that submits operations to a Serializer. Its
+// argument is one operation object, an array of them, or {"operations":[…]}.
+const SubmitSignalName = "submit"
+
+// Updates. Each exists on Operation, for an operation that has started, and on
+// Serializer, with "operationId", for one that still queues.
+const (
+	CancelUpdateName   = "cancel"
+	PostponeUpdateName = "postpone"
+)
+
+// Queries.
+const (
+	// OperationQueryName on Operation answers its Record.
+	OperationQueryName = "operation"
+	// StateQueryName on Serializer answers a SerializerState.
+	StateQueryName = "state"
+	// ListQueryName on Serializer takes a ListRequest and answers a ListReply.
+	ListQueryName = "list"
+	// FindQueryName on Serializer takes a FindRequest and answers a FindReply.
+	FindQueryName = "find"
+)
+
+// Search attributes. All are optional: a namespace without them works, and
+// only the filters that need them are missing.
+const (
+	DependencyTokenAttribute = "DependencyToken"
+	OperationTypeAttribute   = "OperationType"
+	OperationStatusAttribute = "OperationStatus"
+	OperationOwnerAttribute  = "OperationOwner"
+	CorrelationIDAttribute   = "CorrelationId"
+	RegardingObjectAttribute = "RegardingObject"
+	PostponeUntilAttribute   = "PostponeUntil"
+	QueueDepthAttribute      = "QueueDepth"
+)
+
+// SearchAttributes lists every search attribute with its Temporal type.
+func SearchAttributes() map[string]string {
+	return map[string]string{
+		DependencyTokenAttribute: "Keyword",
+		OperationTypeAttribute:   "Keyword",
+		OperationStatusAttribute: "Keyword",
+		OperationOwnerAttribute:  "Keyword",
+		CorrelationIDAttribute:   "Keyword",
+		RegardingObjectAttribute: "Keyword",
+		PostponeUntilAttribute:   "Datetime",
+		QueueDepthAttribute:      "Int",
+	}
+}
+
+// Memo keys of an Operation execution: what describe shows without a worker.
+const (
+	// ContentHashMemo is the hex ContentHash of the submission, by which a
+	// repeated submission is told from another one with the same id.
+	ContentHashMemo = "contentHash"
+	// TokenMemo is the dependency token, absent without one.
+	TokenMemo = "dependencyToken"
+	// SequenceMemo is the place in the token's order, absent without a token.
+	SequenceMemo = "sequence"
+	// NameMemo is the operation's display name.
+	NameMemo = "name"
+	// TypeMemo is the operation's type, as submitted.
+	TypeMemo = "operationType"
+)

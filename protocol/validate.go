@@ -1,0 +1,170 @@
+package protocol
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Limits of SPEC 1.2.
+const (
+	MaxIDBytes           = 128
+	MaxNameChars         = 256
+	MaxTokenChars        = 256
+	MaxTypeBytes         = 128
+	MaxRecurrenceChars   = 256
+	MaxMessageNameChars  = 160
+	MaxReferenceBytes    = 255
+	MaxFairnessKeyBytes  = 64
+	MinPriority          = 1
+	MaxPriority          = 5
+	MaxResultBytes       = 256 << 10
+	MaxCheckpointBytes   = 64 << 10
+	MaxErrorMessageBytes = 100_000
+	MaxReasonBytes       = 1000
+)
+
+// typeKey is the form of a type's key: lower-case words with dots.
+var typeKey = regexp.MustCompile(`^[a-z][a-z0-9_-]*(\.[a-z0-9_-]+)*$`)
+
+// Validate checks every form and limit of SPEC 1.2 that the operation alone can
+// break. The error joins one *FieldError per field.
+func (o Operation) Validate() error {
+	var problems []error
+	refuse := func(field, value, problem string) {
+		problems = append(problems, &FieldError{Field: field, Value: value, Problem: problem})
+	}
+	for _, s := range o.strings() {
+		if problem := s.problem(); problem != "" {
+			refuse(s.field, quoted(s.value), problem)
+		}
+	}
+	if problem := typeProblem(string(o.OperationType)); problem != "" {
+		refuse("operationType", quoted(string(o.OperationType)), problem)
+	}
+	if o.Depth < 0 {
+		refuse("depth", fmt.Sprint(o.Depth), "is less than 0")
+	}
+	if o.Priority != 0 && (o.Priority < MinPriority || o.Priority > MaxPriority) {
+		refuse("priority", fmt.Sprint(o.Priority), fmt.Sprintf("is not in %d..%d", MinPriority, MaxPriority))
+	}
+	if len(o.Data) > 0 && !json.Valid(o.Data) {
+		refuse("data", preview(o.Data), "is not JSON")
+	}
+	for _, at := range o.instants() {
+		if at.value != nil && (at.value.Year() < 1 || at.value.Year() > 9999) {
+			refuse(at.field, at.value.String(), "is not an RFC 3339 instant: its year is not in 1..9999")
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// limited is a string field with its limit.
+type limited struct {
+	field, value string
+	limit        int
+	unit         string
+	length       func(string) int
+}
+
+func (o Operation) strings() []limited {
+	bytes := func(field, value string, limit int) limited {
+		return limited{field, value, limit, "bytes", func(s string) int { return len(s) }}
+	}
+	chars := func(field, value string, limit int) limited {
+		return limited{field, value, limit, "characters", utf8.RuneCountInString}
+	}
+	return []limited{
+		bytes("id", o.ID, MaxIDBytes),
+		chars("name", o.Name, MaxNameChars),
+		chars("dependencyToken", o.DependencyToken, MaxTokenChars),
+		chars("recurrencePattern", o.RecurrencePattern, MaxRecurrenceChars),
+		chars("messageName", o.MessageName, MaxMessageNameChars),
+		bytes("primaryEntityType", o.PrimaryEntityType, MaxReferenceBytes),
+		bytes("regardingObjectId", o.RegardingObjectID, MaxReferenceBytes),
+		bytes("ownerId", o.OwnerID, MaxReferenceBytes),
+		bytes("correlationId", o.CorrelationID, MaxReferenceBytes),
+		bytes("requestId", o.RequestID, MaxReferenceBytes),
+		bytes("fairnessKey", o.FairnessKey, MaxFairnessKeyBytes),
+	}
+}
+
+type namedInstant struct {
+	field string
+	value *time.Time
+}
+
+func (o Operation) instants() []namedInstant {
+	return []namedInstant{
+		{"postponeUntil", o.PostponeUntil},
+		{"recurrenceStartTime", o.RecurrenceStartTime},
+		{"deadline", o.Deadline},
+	}
+}
+
+// problem says what is wrong with the string, empty if nothing.
+func (l limited) problem() string {
+	if n := l.length(l.value); n > l.limit {
+		return fmt.Sprintf("has %d %s, the limit is %d", n, l.unit, l.limit)
+	}
+	return charProblem(l.value)
+}
+
+// charProblem refuses what SPEC 1.2 does in any string: invalid Unicode and
+// control characters.
+func charProblem(s string) string {
+	if !utf8.ValidString(s) {
+		return "is not valid UTF-8"
+	}
+	if at := strings.IndexFunc(s, unicode.IsControl); at >= 0 {
+		return fmt.Sprintf("has a control character at byte %d", at)
+	}
+	return ""
+}
+
+func typeProblem(key string) string {
+	switch {
+	case key == "":
+		return "is missing: name a type of the catalogue by key or number"
+	case len(key) > MaxTypeBytes:
+		return fmt.Sprintf("has %d bytes, the limit is %d", len(key), MaxTypeBytes)
+	case isNumber(key) || typeKey.MatchString(key):
+		return ""
+	}
+	return "is neither a number nor a key of lower-case words with dots"
+}
+
+func isNumber(s string) bool {
+	return s != "" && strings.Trim(s, "0123456789") == ""
+}
+
+// ValidateToken checks a dependency token alone.
+func ValidateToken(token string) error {
+	return fieldProblem("dependencyToken", token, MaxTokenChars, "characters", utf8.RuneCountInString)
+}
+
+// ValidateID checks an operation id alone; an empty one is refused with
+// MissingId.
+func ValidateID(id string) error {
+	if id == "" {
+		return &Refusal{Type: ErrTypeOperationNotFound, Code: CodeMissingID, Message: "the operation id is missing"}
+	}
+	return fieldProblem("id", id, MaxIDBytes, "bytes", func(s string) int { return len(s) })
+}
+
+// ValidateReason checks the reason that a person gives for an action.
+func ValidateReason(reason string) error {
+	return fieldProblem("reason", reason, MaxReasonBytes, "bytes", func(s string) int { return len(s) })
+}
+
+func fieldProblem(field, value string, limit int, unit string, length func(string) int) error {
+	if problem := (limited{field, value, limit, unit, length}).problem(); problem != "" {
+		return &FieldError{Field: field, Value: quoted(value), Problem: problem}
+	}
+	return nil
+}
