@@ -1,0 +1,141 @@
+package workflows
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/seriatim-go/seriatim/protocol"
+)
+
+// A slice of intake is at most this much; then the workflow yields, so that a
+// flood is never one long computation (the SDK fails a task that computes for
+// seconds without a pause).
+const (
+	maxSliceOperations = 1000
+	maxSliceBytes      = 1 << 20
+)
+
+// jsonEncoding is the payload encoding that every SDK gives to a JSON value.
+const jsonEncoding = "json/plain"
+
+// intake reads every signal that has arrived, in order, and says whether there
+// was one. It may yield but never waits. ctx is that of the calling coroutine.
+func (s *serializer) intake(ctx workflow.Context) (some bool) {
+	operations, size := 0, 0
+	for s.submissions.Len() > 0 {
+		var raw converter.RawValue
+		if !s.submissions.ReceiveAsync(&raw) {
+			break
+		}
+		some = true
+		s.signals++
+		n, bytes := s.take(raw)
+		if operations, size = operations+n, size+bytes; operations >= maxSliceOperations || size >= maxSliceBytes {
+			operations, size = 0, 0
+			yield(ctx)
+		}
+	}
+	return some
+}
+
+// take hands one signal's operations to the queue.
+func (s *serializer) take(raw converter.RawValue) (operations, size int) {
+	now := workflow.Now(s.ctx)
+	if s.refused != "" {
+		s.queue.Reject(protocol.ErrTypeInvalidOperation, "", s.refused, now)
+		return 1, 0
+	}
+	submitted, err := submission(raw)
+	if err != nil {
+		s.queue.Reject(protocol.ErrTypeInvalidOperation, "", err.Error(), now)
+		return 1, 0
+	}
+	for _, one := range submitted {
+		s.queue.Submit(one, now)
+		size += len(one)
+	}
+	return max(1, len(submitted)), size
+}
+
+// submission takes a raw signal apart.
+func submission(raw converter.RawValue) ([]json.RawMessage, error) {
+	encoded, err := jsonOf(raw)
+	if err != nil {
+		return nil, fmt.Errorf("submission: %w", err)
+	}
+	return protocol.SplitSubmission(encoded)
+}
+
+// jsonOf is the JSON of an argument that a client wrote, whatever it wrote.
+func jsonOf(raw converter.RawValue) ([]byte, error) {
+	payload := raw.Payload()
+	if payload == nil {
+		return nil, fmt.Errorf("there is no argument: send JSON")
+	}
+	if encoding := string(payload.GetMetadata()[converter.MetadataEncoding]); encoding != jsonEncoding {
+		return nil, fmt.Errorf("the payload's encoding is %q, not %q", cut(encoding, 64), jsonEncoding)
+	}
+	return payload.GetData(), nil
+}
+
+// tokenOf finds the token of the run: the workflow id's key decides, the start
+// input only spells out a token that was too long for it. refused is set where
+// they contradict each other: then nothing in that run can be accepted.
+func tokenOf(workflowID string, input converter.RawValue) (token, refused, warning string) {
+	key, ok := protocol.SerializerKey(workflowID)
+	if !ok {
+		return "", fmt.Sprintf("workflow id: %q is not one of a serializer: it is %q and the token", cut(workflowID, 64), "token/"), ""
+	}
+	token, plain := protocol.TokenOfKey(key)
+	given, err := startInput(input)
+	switch {
+	case err != nil && plain:
+		return token, "", fmt.Sprintf("start input ignored: %v", err)
+	case err != nil:
+		return "", fmt.Sprintf("start input: %v, and the workflow id alone does not tell the token", err), ""
+	case given == nil && plain:
+		return token, "", ""
+	case given == nil:
+		return "", "start input: there is no token, and the workflow id alone does not tell it", ""
+	case protocol.TokenKey(*given) != key:
+		return "", fmt.Sprintf("start input: token %q belongs to workflow id %q, not to this one", cut(*given, 64), cut(protocol.SerializerWorkflowID(*given), 128)), ""
+	}
+	if err := protocol.ValidateToken(*given); err != nil {
+		return "", "start input: " + err.Error(), ""
+	}
+	return *given, "", ""
+}
+
+// startInput reads the token from {"token":…}; nil where there is none.
+func startInput(input converter.RawValue) (*string, error) {
+	if input.Payload() == nil {
+		return nil, nil
+	}
+	encoded, err := jsonOf(input)
+	if err != nil {
+		return nil, err
+	}
+	var start struct {
+		Token *string `json:"token"`
+	}
+	if err := json.Unmarshal(encoded, &start); err != nil {
+		return nil, fmt.Errorf("%s is not {\"token\":…}", cut(string(encoded), 64))
+	}
+	return start.Token, nil
+}
+
+// yield lets the SDK see that the workflow is alive.
+func yield(ctx workflow.Context) {
+	resumed := false
+	workflow.Go(ctx, func(workflow.Context) { resumed = true })
+	_ = workflow.Await(ctx, func() bool { return resumed }) // the context is never cancelled
+}
+
+// runAge is how long this run has been going on.
+func (s *serializer) runAge() time.Duration {
+	return workflow.Now(s.ctx).Sub(s.startedOn)
+}

@@ -1,0 +1,68 @@
+package workflows
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/seriatim-go/seriatim/catalogue"
+	"github.com/seriatim-go/seriatim/protocol"
+)
+
+// Options are the worker's settings that workflows record when they start.
+type Options struct {
+	// SearchAttributes says that the namespace has Seriatim's search attributes.
+	// Setting one that is missing would wedge a workflow, so the worker asks the
+	// server before it registers.
+	SearchAttributes bool
+	// Linger is how long a serializer with nothing to do stays before it
+	// completes; default 1 h. The next submission starts it again.
+	Linger time.Duration
+	// MaxRunEvents and MaxRunSignals bound one run of a serializer, in history
+	// events and in signals; defaults 2,000 and 5,000. The run ends at the next
+	// hand-off from one operation to the next after one of them, or when the
+	// server suggests it.
+	MaxRunEvents, MaxRunSignals int
+}
+
+func (o Options) withDefaults() Options {
+	if o.Linger <= 0 {
+		o.Linger = time.Hour
+	}
+	if o.MaxRunEvents <= 0 {
+		o.MaxRunEvents = 2000
+	}
+	if o.MaxRunSignals <= 0 {
+		o.MaxRunSignals = 5000
+	}
+	return o
+}
+
+// Registry is what Register needs of a worker; worker.Worker is one.
+type Registry interface {
+	RegisterWorkflowWithOptions(w any, options workflow.RegisterOptions)
+}
+
+// Register adds Seriatim's workflows to a worker. The catalogue gives each
+// operation that they start its binding.
+func Register(w Registry, cat *catalogue.Catalogue, o Options) {
+	d := &definitions{catalogue: cat, options: o.withDefaults()}
+	register := func(name string, definition any) {
+		w.RegisterWorkflowWithOptions(definition, workflow.RegisterOptions{
+			Name: name,
+			// A serializer outlives every deployment: pinned, it would never see
+			// a newer worker.
+			VersioningBehavior: workflow.VersioningBehaviorAutoUpgrade,
+		})
+	}
+	register(protocol.SerializerWorkflow, d.Serializer)
+	register(protocol.OperationWorkflow, d.Operation)
+}
+
+// definitions are the workflow functions with what the worker knows. Nothing
+// that differs between workers may decide which commands a workflow issues: it
+// is recorded first, by a side effect or in an operation's start.
+type definitions struct {
+	catalogue *catalogue.Catalogue
+	options   Options
+}
