@@ -119,6 +119,13 @@ func (r *Refusal) Error() string {
 	return b.String()
 }
 
+// Is matches refusals of one type: errors.Is(err, &Refusal{Type: t}) asks
+// whether err is a refusal of type t, whatever else it says.
+func (r *Refusal) Is(target error) bool {
+	kind, ok := target.(*Refusal)
+	return ok && kind.Type == r.Type
+}
+
 func joinActions(actions []Action) string {
 	if len(actions) == 0 {
 		return "nothing"

@@ -9,10 +9,11 @@ import (
 )
 
 // Workflow id prefixes. Every id that Seriatim builds is at most 255 bytes,
-// which is what SQL persistence holds.
+// which is what SQL persistence holds. The separator is not "/": the server's
+// HTTP API cannot address an id with a slash (docs/decisions/0001).
 const (
-	serializerPrefix = "token/"
-	operationPrefix  = "operation/"
+	serializerPrefix = "token:"
+	operationPrefix  = "operation:"
 )
 
 // A key is the token itself up to this many bytes of UTF-8; a longer token is

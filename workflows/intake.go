@@ -88,7 +88,7 @@ func jsonOf(raw converter.RawValue) ([]byte, error) {
 func tokenOf(workflowID string, input converter.RawValue) (token, refused, warning string) {
 	key, ok := protocol.SerializerKey(workflowID)
 	if !ok {
-		return "", fmt.Sprintf("workflow id: %q is not one of a serializer: it is %q and the token", cut(workflowID, 64), "token/"), ""
+		return "", fmt.Sprintf("workflow id: %q is not one of a serializer: it is %q and the token", cut(workflowID, 64), "token:"), ""
 	}
 	token, plain := protocol.TokenOfKey(key)
 	given, err := startInput(input)

@@ -126,7 +126,7 @@ func submittedRecord(ctx workflow.Context, submitted converter.RawValue, checked
 func checkDirect(o *protocol.Operation, workflowID string) error {
 	id, ok := protocol.OperationID(workflowID)
 	if !ok {
-		return fmt.Errorf("workflow id: %q is not %q and the operation's id", cut(workflowID, 64), "operation/")
+		return fmt.Errorf("workflow id: %q is not %q and the operation's id", cut(workflowID, 64), "operation:")
 	}
 	if err := protocol.ValidateID(id); err != nil {
 		return err

@@ -72,7 +72,7 @@ func TestCancelOfTheHeadIsReferredToItsOwnWorkflow(t *testing.T) {
 	require.Equal(t, protocol.ErrTypeOperationStarted, refusal.Type())
 	var details protocol.Refusal
 	require.NoError(t, refusal.Details(&details))
-	require.Equal(t, "operation/A", details.WorkflowID)
+	require.Equal(t, "operation:A", details.WorkflowID)
 }
 
 // SPEC 5.3
