@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -24,6 +25,9 @@ const (
 	// MaxOperationBytes is the largest operation that a worker accepts, encoded.
 	MaxOperationBytes = 256 << 10
 )
+
+// batchName is the one name of an object that is a batch.
+const batchName = "operations"
 
 // SplitSubmission takes a submit signal's argument apart: one operation object,
 // an array of them, or {"operations":[…]}. The elements are not decoded yet, so
@@ -53,20 +57,35 @@ func splitArray(payload []byte) ([]json.RawMessage, error) {
 	return operations, checkBatch(operations)
 }
 
+// splitObject tells a batch from an operation by the name "operations". One
+// that could be read as both is refused: whichever reading was not meant would
+// lose operations without a word.
 func splitObject(payload []byte) ([]json.RawMessage, error) {
-	var batch struct {
-		Operations *[]json.RawMessage `json:"operations"`
+	members, ok := membersOf(payload)
+	if !ok {
+		return nil, errors.New("the submission is not JSON")
 	}
-	if err := json.Unmarshal(payload, &batch); err != nil {
-		if !json.Valid(payload) {
-			return nil, fmt.Errorf("the submission is not JSON: %w", err)
+	var batch json.RawMessage
+	var operationField string
+	for _, m := range members {
+		switch {
+		case m.name == batchName && batch != nil:
+			return nil, &FieldError{Field: batchName, Problem: "is given twice"}
+		case m.name == batchName && string(m.value) != "null":
+			batch = m.value
+		case fields[m.name] != nil:
+			operationField = m.name
 		}
-		return nil, &FieldError{Field: "operations", Problem: "is not an array"}
 	}
-	if batch.Operations == nil {
+	switch {
+	case batch == nil:
 		return []json.RawMessage{payload}, nil
+	case operationField != "":
+		return nil, &FieldError{Field: batchName, Problem: fmt.Sprintf("stands beside %q: send one operation, or a batch", operationField)}
+	case batch[0] != '[':
+		return nil, &FieldError{Field: batchName, Problem: "is not an array", Value: preview(batch)}
 	}
-	return *batch.Operations, checkBatch(*batch.Operations)
+	return splitArray(batch)
 }
 
 func checkBatch(operations []json.RawMessage) error {
@@ -103,6 +122,9 @@ func text(field func(*Operation) *string) func(*Operation, []byte) error {
 		if json.Unmarshal(raw, field(o)) != nil {
 			return errors.New("is not a string")
 		}
+		if problem := ambiguity(raw); problem != "" {
+			return errors.New(problem)
+		}
 		return nil
 	}
 }
@@ -133,10 +155,11 @@ func instant(field func(*Operation) **time.Time) func(*Operation, []byte) error 
 var refused = []string{"stateCode", "statusCode"}
 
 // DecodeOperation reads one submitted operation and checks its forms and
-// limits. Names are exact, null is absent. It answers the names that it does
-// not know, sorted: a Go client refuses them with RefuseUnknown, a serializer
-// only counts them, since a client may be newer than it (SPEC 1.3). The error
-// names every field that is wrong; each is a *FieldError.
+// limits. Names are exact, null is absent, and a name that comes twice is
+// refused. It answers the names that it does not know, sorted: a Go client
+// refuses them with RefuseUnknown, a serializer only counts them, since a
+// client may be newer than it (SPEC 1.3). The error joins one *FieldError for
+// each field that is wrong.
 func DecodeOperation(raw []byte) (o Operation, unknown []string, err error) {
 	if len(raw) > MaxOperationBytes {
 		return o, nil, &FieldError{Field: "operation", Problem: fmt.Sprintf("has %d bytes, the limit is %d", len(raw), MaxOperationBytes)}
@@ -144,39 +167,46 @@ func DecodeOperation(raw []byte) (o Operation, unknown []string, err error) {
 	if !utf8.Valid(raw) {
 		return o, nil, &FieldError{Field: "operation", Problem: "is not valid UTF-8"}
 	}
-	var sent map[string]json.RawMessage
-	if err := json.Unmarshal(raw, &sent); err != nil || sent == nil {
+	sent, ok := membersOf(raw)
+	if !ok {
 		return o, nil, &FieldError{Field: "operation", Problem: "is not a JSON object", Value: preview(raw)}
 	}
 	unknown, problems := o.set(sent)
-	if err := o.Validate(); err != nil {
-		problems = append(problems, err)
-	}
-	return o, unknown, errors.Join(problems...)
+	return o, unknown, join(append(problems, o.problems()...))
 }
 
 // set copies the fields that were sent, in the order of their names.
-func (o *Operation) set(sent map[string]json.RawMessage) (unknown []string, problems []error) {
-	names := make([]string, 0, len(sent))
-	for name := range sent {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	for _, name := range names {
-		raw := sent[name]
-		switch read, known := fields[name]; {
-		case !known && contains(refused, name):
-			problems = append(problems, &FieldError{Field: name, Value: preview(raw), Problem: "is set by the system only"})
+func (o *Operation) set(sent []member) (unknown []string, problems []*FieldError) {
+	slices.SortStableFunc(sent, func(a, b member) int { return strings.Compare(a.name, b.name) })
+	for i, m := range sent {
+		switch read, known := fields[m.name]; {
+		case i > 0 && sent[i-1].name == m.name:
+			problems = append(problems, &FieldError{Field: shownName(m.name), Problem: "is given twice"})
+		case !known && slices.Contains(refused, m.name):
+			problems = append(problems, &FieldError{Field: m.name, Value: preview(m.value), Problem: "is set by the system only"})
 		case !known:
-			unknown = append(unknown, name)
-		case string(raw) == "null":
+			unknown = append(unknown, m.name)
+		case string(m.value) == "null":
 		default:
-			if err := read(o, raw); err != nil {
-				problems = append(problems, &FieldError{Field: name, Value: preview(raw), Problem: err.Error()})
+			if err := read(o, m.value); err != nil {
+				problems = append(problems, &FieldError{Field: m.name, Value: preview(m.value), Problem: err.Error()})
 			}
 		}
 	}
 	return unknown, problems
+}
+
+// join makes one error of the first problem of each field, nil of none.
+func join(problems []*FieldError) error {
+	var errs []error
+	named := make(map[string]bool, len(problems))
+	for _, p := range problems {
+		if !named[p.Field] {
+			errs = append(errs, p)
+		}
+		named[p.Field] = true
+	}
+	return errors.Join(errs...)
 }
 
 // RefuseUnknown turns the unknown names of DecodeOperation into an error that
@@ -190,17 +220,12 @@ func RefuseUnknown(unknown []string) error {
 		known = append(known, name)
 	}
 	sort.Strings(known)
+	shown := make([]string, len(unknown))
+	for i, name := range unknown {
+		shown[i] = shownName(name)
+	}
 	return &FieldError{
-		Field:   strings.Join(unknown, ", "),
+		Field:   strings.Join(shown, ", "),
 		Problem: "is not a field of an operation; known are " + strings.Join(known, ", "),
 	}
-}
-
-func contains(list []string, wanted string) bool {
-	for _, item := range list {
-		if item == wanted {
-			return true
-		}
-	}
-	return false
 }

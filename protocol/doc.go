@@ -9,7 +9,7 @@
 //   - ids.go: how a token or an operation id becomes a workflow id
 //   - operation.go: what a caller submits, and the record that the system keeps
 //   - states.go: states, actions and the table of what is allowed when
-//   - decode.go, validate.go: what a submission may look like, refused by name
+//   - decode.go, json.go, validate.go: what a submission may look like, refused by name
 //   - messages.go: arguments and answers of signals, updates and queries
 //   - outcome.go, handler.go: how a handler is called and how it may end
 //   - errors.go: refusals and their codes

@@ -3,6 +3,7 @@ package protocol
 import (
 	"fmt"
 	"strings"
+	"unicode"
 )
 
 // Error types of the application errors that cross the wire.
@@ -152,13 +153,21 @@ func (e *FieldError) Error() string {
 	return fmt.Sprintf("%s: %s (got %s)", e.Field, e.Problem, e.Value)
 }
 
-// preview shows at most 64 bytes of what was sent, quoted where it is text.
+// preview shows at most 64 bytes of JSON that was sent, with a space for what
+// does not print.
 func preview(raw []byte) string {
 	const limit = 64
-	if len(raw) <= limit {
-		return string(raw)
+	printable := func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
 	}
-	return fmt.Sprintf("%s… (%d bytes)", cutAtRune(string(raw), limit), len(raw))
+	shown := strings.Map(printable, cutAtRune(string(raw), limit))
+	if len(raw) <= limit {
+		return shown
+	}
+	return fmt.Sprintf("%s… (%d bytes)", shown, len(raw))
 }
 
 // quoted shows at most 64 bytes of a string, with its control characters
@@ -169,6 +178,19 @@ func quoted(s string) string {
 		return fmt.Sprintf("%q", s)
 	}
 	return fmt.Sprintf("%q… (%d bytes)", cutAtRune(s, limit), len(s))
+}
+
+// shownName is a name that a caller made up, quoted where it is not a plain
+// word, so that it cannot be taken for a part of the sentence.
+func shownName(name string) string {
+	if name != "" && len(name) <= 64 && strings.IndexFunc(name, notOfAWord) < 0 {
+		return name
+	}
+	return quoted(name)
+}
+
+func notOfAWord(r rune) bool {
+	return r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r)
 }
 
 func equalFold(a, b string) bool { return strings.EqualFold(a, b) }

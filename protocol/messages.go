@@ -123,3 +123,24 @@ type OperationClosed struct {
 	ID     string     `json:"id"`
 	Status StatusCode `json:"status"`
 }
+
+// AwaitRequest is the argument of the engine's activity "AwaitOperation".
+type AwaitRequest struct {
+	OperationID string `json:"operationId"`
+	// WaitSeconds is how long it may wait for the operation to close; 0 looks
+	// once.
+	WaitSeconds float64 `json:"waitSeconds"`
+}
+
+// AwaitReply is what the engine's activity "AwaitOperation" saw.
+type AwaitReply struct {
+	// Found says that the server has an execution with that operation's id.
+	Found bool `json:"found"`
+	// Closed says that it has ended, and Status how.
+	Closed bool       `json:"closed"`
+	Status StatusCode `json:"status"`
+	// Token, Sequence and ContentHash are those in its memo: whose it is.
+	Token       string `json:"token,omitempty"`
+	Sequence    int64  `json:"sequence,omitempty"`
+	ContentHash string `json:"contentHash,omitempty"`
+}

@@ -23,6 +23,21 @@ const (
 // argument is one operation object, an array of them, or {"operations":[…]}.
 const SubmitSignalName = "submit"
 
+// Signals between a serializer and an operation that it did not start in this
+// run, so that the server does not tell it of the operation's end.
+const (
+	// ReportEndSignalName asks an Operation to signal its serializer when it
+	// ends. It has no argument.
+	ReportEndSignalName = "reportEnd"
+	// OperationClosedSignalName tells a Serializer that an operation is about to
+	// close. It is a hint: the serializer asks the server.
+	OperationClosedSignalName = "operationClosed"
+)
+
+// AwaitOperationActivity is the engine's own activity that looks at an
+// operation's execution: an AwaitRequest, answered by an AwaitReply.
+const AwaitOperationActivity = "AwaitOperation"
+
 // Updates. Each exists on Operation, for an operation that has started, and on
 // Serializer, with "operationId", for one that still queues.
 const (

@@ -110,10 +110,14 @@ func (t *TypeRef) UnmarshalJSON(raw []byte) error {
 }
 
 // ContentHash is the SHA-256 of the canonical JSON of what the caller set, in
-// hex: keys sorted, no white space, instants in UTC, numbers as written. Two
-// submissions with one id and one hash are the same; with another hash the
-// second is refused.
+// hex: keys sorted, no white space, instants in UTC, numbers as written, null
+// data absent. Two submissions with one id and one hash are the same; with
+// another hash the second is refused. It is empty where Validate refuses the
+// data or an instant.
 func (o Operation) ContentHash() string {
+	if string(bytes.TrimSpace(o.Data)) == "null" {
+		o.Data = nil
+	}
 	for _, at := range []**time.Time{&o.PostponeUntil, &o.RecurrenceStartTime, &o.Deadline} {
 		if *at != nil {
 			utc := (*at).UTC()
@@ -121,8 +125,8 @@ func (o Operation) ContentHash() string {
 		}
 	}
 	encoded, err := json.Marshal(o)
-	if err != nil { // only malformed Data can do this, and that is no JSON to canonicalise
-		encoded = fmt.Appendf(nil, "%#v", o)
+	if err != nil {
+		return ""
 	}
 	sum := sha256.Sum256(canonical(encoded))
 	return hex.EncodeToString(sum[:])

@@ -119,7 +119,7 @@ var allowed = map[StatusCode][]Action{
 	WaitingForResources: {ActionPostpone, ActionCancel},
 	Waiting:             {ActionPostpone, ActionResume, ActionCancel},
 	InProgress:          {ActionPostpone, ActionPause, ActionCancel},
-	Pausing:             {ActionPause, ActionCancel},
+	Pausing:             {ActionPostpone, ActionPause, ActionCancel},
 	Canceling:           {ActionCancel},
 	Succeeded:           {ActionDelete},
 	Failed:              {ActionDelete, ActionRerun},

@@ -2,7 +2,6 @@ package protocol
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -35,7 +34,10 @@ var typeKey = regexp.MustCompile(`^[a-z][a-z0-9_-]*(\.[a-z0-9_-]+)*$`)
 // Validate checks every form and limit of SPEC 1.2 that the operation alone can
 // break. The error joins one *FieldError per field.
 func (o Operation) Validate() error {
-	var problems []error
+	return join(o.problems())
+}
+
+func (o Operation) problems() (problems []*FieldError) {
 	refuse := func(field, value, problem string) {
 		problems = append(problems, &FieldError{Field: field, Value: value, Problem: problem})
 	}
@@ -53,15 +55,15 @@ func (o Operation) Validate() error {
 	if o.Priority != 0 && (o.Priority < MinPriority || o.Priority > MaxPriority) {
 		refuse("priority", fmt.Sprint(o.Priority), fmt.Sprintf("is not in %d..%d", MinPriority, MaxPriority))
 	}
-	if len(o.Data) > 0 && !json.Valid(o.Data) {
-		refuse("data", preview(o.Data), "is not JSON")
+	if problem := dataProblem(o.Data); problem != "" {
+		refuse("data", preview(o.Data), problem)
 	}
 	for _, at := range o.instants() {
-		if at.value != nil && (at.value.Year() < 1 || at.value.Year() > 9999) {
-			refuse(at.field, at.value.String(), "is not an RFC 3339 instant: its year is not in 1..9999")
+		if at.value != nil && (at.value.UTC().Year() < 1 || at.value.UTC().Year() > 9999) {
+			refuse(at.field, at.value.String(), "is not an RFC 3339 instant: its year in UTC is not in 1..9999")
 		}
 	}
-	return errors.Join(problems...)
+	return problems
 }
 
 // limited is a string field with its limit.
@@ -125,6 +127,20 @@ func charProblem(s string) string {
 		return fmt.Sprintf("has a control character at byte %d", at)
 	}
 	return ""
+}
+
+// dataProblem refuses data that is not JSON, or that two handlers could read
+// differently.
+func dataProblem(data []byte) string {
+	switch {
+	case len(data) == 0:
+		return ""
+	case !utf8.Valid(data):
+		return "is not valid UTF-8"
+	case !json.Valid(data):
+		return "is not JSON"
+	}
+	return ambiguity(data)
 }
 
 func typeProblem(key string) string {

@@ -2,8 +2,8 @@ package workflows
 
 import (
 	"errors"
-	"fmt"
 	"slices"
+	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/temporal"
@@ -15,24 +15,52 @@ import (
 // maxEndedInFlight bounds the executions that only record an end.
 const maxEndedInFlight = 100
 
-// child is an operation's execution, started by this run.
+// child is an operation's execution as this run sees it: one that it started,
+// whose close the server tells, or one that it adopted, which it asks about.
 type child struct {
-	entry   Entry
-	started workflow.Future
-	closed  workflow.Future
-	cancel  workflow.CancelFunc
+	entry Entry
+	since time.Time
+	// started and closed are set for one that this run started.
+	started, closed workflow.Future
+	cancelStart     workflow.CancelFunc
+	adopted         *adoption
 	// wantCancel asks for a cancellation as soon as the execution is started;
 	// before that it would undo the start, and the operation would be lost.
 	wantCancel bool
 }
 
+// end is how an execution ended, as far as the queue cares.
+type end struct {
+	status protocol.StatusCode
+	// duplicate says that the execution with this id is another operation's;
+	// refusal is the reason to show, empty for a repeat of the same.
+	duplicate bool
+	refusal   string
+	// again says that nothing has that id after all: start it again.
+	again bool
+}
+
+// isStarted says that the execution exists, so that this run may end.
+func (c *child) isStarted() bool {
+	return c.adopted != nil || c.started.IsReady()
+}
+
 // hasNews says whether the loop has something to do about the child.
 func (c *child) hasNews() bool {
-	return c.closed.IsReady() || c.wantCancel && c.started.IsReady()
+	if c.wantCancel && c.isStarted() {
+		return true
+	}
+	if c.adopted != nil {
+		return c.adopted.hasNews()
+	}
+	return c.closed.IsReady()
 }
 
 // startHead starts the first that waits, where nothing runs.
 func (s *serializer) startHead() {
+	if s.head != nil {
+		return
+	}
 	if entry := s.queue.TakeHead(); entry != nil {
 		s.head = s.start(*entry)
 	}
@@ -55,19 +83,21 @@ func (s *serializer) startEnded() {
 // start begins an operation's execution. It outlives this run, and there is
 // never a second one with the same id.
 func (s *serializer) start(entry Entry) *child {
-	binding, found := s.catalogue.Lookup(entry.Operation.OperationType)
 	start := OperationStart{
 		Token: s.queue.Token, Sequence: entry.Sequence, CreatedOn: entry.CreatedOn,
 		SearchAttributes: s.settings.SearchAttributes, Verdict: entry.Verdict,
 	}
-	if found {
-		start.Type = &binding
+	if known, found := s.catalogue.Lookup(entry.Operation.OperationType); found {
+		start.Type = &known
 	}
 	ctx, cancel := workflow.WithCancel(s.ctx)
 	future := workflow.ExecuteChildWorkflow(
 		workflow.WithChildOptions(ctx, s.childOptions(entry, start)),
 		protocol.OperationWorkflow, entry.Operation, start)
-	return &child{entry: entry, started: future.GetChildWorkflowExecution(), closed: future, cancel: cancel}
+	return &child{
+		entry: entry, since: workflow.Now(s.ctx),
+		started: future.GetChildWorkflowExecution(), closed: future, cancelStart: cancel,
+	}
 }
 
 func (s *serializer) childOptions(entry Entry, start OperationStart) workflow.ChildWorkflowOptions {
@@ -104,39 +134,59 @@ func memo(entry Entry) map[string]any {
 
 // handleCompletions takes note of every execution that closed.
 func (s *serializer) handleCompletions() {
-	if s.head != nil && s.head.wantCancel && s.head.started.IsReady() {
-		s.head.wantCancel = false
-		s.head.cancel()
-	}
-	if s.head != nil && s.head.closed.IsReady() {
-		s.headClosed(s.head.closed.Get(s.ctx, nil))
-		s.head = nil
+	if s.head != nil {
+		s.cancelIfWanted(s.head)
+		if ended := s.endOf(s.head); ended != nil {
+			s.queue.HeadCompleted(*ended, workflow.Now(s.ctx))
+			s.head = nil
+		}
 	}
 	s.ended = slices.DeleteFunc(s.ended, func(c *child) bool {
-		if !c.closed.IsReady() {
-			return false
+		ended := s.endOf(c)
+		if ended != nil {
+			s.queue.EndedClosed(c.entry.Operation.ID, *ended, workflow.Now(s.ctx))
 		}
-		s.queue.EndedClosed(c.entry.Operation.ID, refusalOf(c.closed.Get(s.ctx, nil), c.entry), workflow.Now(s.ctx))
-		return true
+		return ended != nil
 	})
 }
 
-func (s *serializer) headClosed(err error) {
-	if refusal := refusalOf(err, s.head.entry); refusal != "" {
-		s.queue.HeadRefused(refusal, workflow.Now(s.ctx))
+// cancelIfWanted passes a cancellation on to an execution that exists.
+func (s *serializer) cancelIfWanted(c *child) {
+	if !c.wantCancel || !c.isStarted() {
 		return
 	}
-	s.queue.HeadCompleted(statusOf(err))
+	c.wantCancel = false
+	if c.adopted == nil {
+		c.cancelStart()
+		return
+	}
+	workflow.RequestCancelExternalWorkflow(s.ctx, protocol.OperationWorkflowID(c.entry.Operation.ID), "")
 }
 
-// refusalOf says why an execution could not be started, empty if it was.
-func refusalOf(err error, entry Entry) string {
-	var exists *temporal.ChildWorkflowExecutionAlreadyStartedError
-	if !errors.As(err, &exists) {
-		return ""
+// endOf is how the execution ended, nil while it has not.
+func (s *serializer) endOf(c *child) *end {
+	if c.adopted != nil {
+		ended := c.adopted.step(s)
+		if ended != nil && ended.again {
+			*c = *s.start(c.entry)
+			return nil
+		}
+		return ended
 	}
-	return fmt.Sprintf("id: %q is that of another operation, see workflow %q",
-		entry.Operation.ID, protocol.OperationWorkflowID(entry.Operation.ID))
+	if !c.closed.IsReady() {
+		return nil
+	}
+	err := c.closed.Get(s.ctx, nil)
+	if isAlreadyStarted(err) {
+		c.adopted = s.adopt(c.entry, mustProve)
+		return nil
+	}
+	return &end{status: statusOf(err)}
+}
+
+func isAlreadyStarted(err error) bool {
+	var exists *temporal.ChildWorkflowExecutionAlreadyStartedError
+	return errors.As(err, &exists)
 }
 
 // statusOf is how an operation ended, by how its execution closed.
@@ -155,14 +205,17 @@ func statusOf(err error) protocol.StatusCode {
 // allStarted says that no execution is between its command and its start: one
 // that is not started when its parent closes never starts.
 func (s *serializer) allStarted() bool {
-	return !slices.ContainsFunc(s.ended, func(c *child) bool { return !c.started.IsReady() })
+	return (s.head == nil || s.head.isStarted()) &&
+		!slices.ContainsFunc(s.ended, func(c *child) bool { return !c.isStarted() })
 }
 
-// forgetStarted leaves to the next run only the ends that have no execution:
-// those that have one close by themselves.
+// forgetStarted leaves to the next run only the ends that have no execution of
+// their own for sure: the others close by themselves.
 func (s *serializer) forgetStarted() {
 	for _, c := range s.ended {
-		s.queue.EndedClosed(c.entry.Operation.ID, "", workflow.Now(s.ctx))
+		if c.adopted == nil {
+			s.queue.EndedClosed(c.entry.Operation.ID, end{status: c.entry.Verdict.Status}, workflow.Now(s.ctx))
+		}
 	}
 	s.ended = nil
 }

@@ -264,6 +264,7 @@ func (o *operation) close() (protocol.OperationClosed, error) {
 		return protocol.OperationClosed{}, err
 	}
 	workflow.SetCurrentDetails(o.ctx, o.details())
+	o.reportEnd()
 	r := o.life.Record
 	closed := protocol.OperationClosed{ID: r.ID, Status: r.StatusCode}
 	switch r.StatusCode {
@@ -274,6 +275,21 @@ func (o *operation) close() (protocol.OperationClosed, error) {
 	}
 	message := cut(fmt.Sprintf("%s: %s", r.ErrorCode, r.Message), maxShownBytes)
 	return closed, temporal.NewNonRetryableApplicationError(message, protocol.ErrTypeOperationFailed, nil, shown(r))
+}
+
+// reportEnd tells the serializer, if it asked, that this execution is about to
+// close. The server rejects the close if the question arrives meanwhile.
+func (o *operation) reportEnd() {
+	asked := workflow.GetSignalChannel(o.ctx, protocol.ReportEndSignalName)
+	var raw converter.RawValue
+	if !asked.ReceiveAsync(&raw) || o.life.Record.DependencyToken == "" {
+		return
+	}
+	report := workflow.SignalExternalWorkflow(o.ctx, protocol.SerializerWorkflowID(o.life.Record.DependencyToken), "",
+		protocol.OperationClosedSignalName, protocol.OperationClosed{ID: o.life.Record.ID, Status: o.life.Record.StatusCode})
+	if err := report.Get(o.ctx, nil); err != nil {
+		workflow.GetLogger(o.ctx).Warn("the serializer was not told of the end; it looks by itself", "error", err)
+	}
 }
 
 // shown is the record as it stands in the parent's history too: without the

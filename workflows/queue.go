@@ -190,32 +190,33 @@ func (q *Queue) TakeHead() *Entry {
 	return q.Head
 }
 
-// HeadCompleted counts the head's end and frees its place.
-func (q *Queue) HeadCompleted(status protocol.StatusCode) {
-	q.count(status)
+// HeadCompleted counts the head's end and frees its place. Where the head's id
+// turned out to be another operation's, its sequence stays used, as that
+// duplicate.
+func (q *Queue) HeadCompleted(e end, now time.Time) {
+	q.conclude(*q.Head, e, now)
 	q.Head = nil
 }
 
-// HeadRefused frees the head's place where its execution could not be started
-// since another one has its id: the sequence stays used, as that duplicate.
-func (q *Queue) HeadRefused(reason string, now time.Time) {
-	q.Reject(protocol.ErrTypeDuplicateID, q.Head.Operation.ID, reason, now)
-	q.Head = nil
-}
-
-// EndedClosed forgets one of Ended: its record is written, or it was refused
-// like a head, with a reason.
-func (q *Queue) EndedClosed(id, refusal string, now time.Time) {
+// EndedClosed forgets one of Ended: its record is written.
+func (q *Queue) EndedClosed(id string, e end, now time.Time) {
 	at := slices.IndexFunc(q.Ended, func(e Entry) bool { return e.Operation.ID == id })
 	if at < 0 {
 		return
 	}
-	if refusal != "" {
-		q.Reject(protocol.ErrTypeDuplicateID, id, refusal, now)
-	} else {
-		q.count(q.Ended[at].Verdict.Status)
-	}
+	q.conclude(q.Ended[at], e, now)
 	q.Ended = slices.Delete(q.Ended, at, at+1)
+}
+
+func (q *Queue) conclude(entry Entry, e end, now time.Time) {
+	switch {
+	case e.refusal != "":
+		q.Reject(protocol.ErrTypeDuplicateID, entry.Operation.ID, e.refusal, now)
+	case e.duplicate:
+		q.Counts.Duplicates++
+	default:
+		q.count(e.status)
+	}
 }
 
 func (q *Queue) count(status protocol.StatusCode) {

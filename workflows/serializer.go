@@ -3,6 +3,7 @@ package workflows
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.temporal.io/sdk/converter"
@@ -26,7 +27,8 @@ type serializer struct {
 	refused  string // why nothing can be accepted in this run, if so
 
 	submissions workflow.ReceiveChannel
-	signals     int // received in this run
+	hints       workflow.ReceiveChannel // an adopted operation is about to close
+	signals     int                     // received in this run
 	startedOn   time.Time
 
 	head      *child
@@ -42,6 +44,8 @@ type carried struct {
 	Queue   *Queue  `json:"queue"`
 	Answers answers `json:"answers"`
 	Refused string  `json:"refused,omitempty"`
+	// HeadInDoubt says that the execution with the head's id may be another's.
+	HeadInDoubt bool `json:"headInDoubt,omitempty"`
 }
 
 // settings are the worker's options as this run recorded them.
@@ -52,8 +56,16 @@ type settings struct {
 	MaxRunSignals    int           `json:"maxRunSignals"`
 }
 
-// minRunAge keeps a run from ending in the second in which it began.
-const minRunAge = time.Second
+const (
+	// minRunAge keeps a run from ending in the second in which it began.
+	minRunAge = time.Second
+	// standsAfter is how long a head may run before it stands in the way of the
+	// run's end.
+	standsAfter = 5 * time.Second
+	// maxSignalsFactor is, in tenths of MaxRunSignals, how many signals end a
+	// run whatever its head does: the server takes 10,000 and no more.
+	maxSignalsFactor = 16
+)
 
 // Serializer runs the operations of one token strictly one after another, in
 // the order of their signals (SPEC 4.1). input is a SerializerInput as any
@@ -74,16 +86,23 @@ func (d *definitions) newSerializer(root workflow.Context, input, state converte
 	s.submissions = workflow.GetSignalChannelWithOptions(ctx, protocol.SubmitSignalName, workflow.SignalChannelOptions{
 		Description: `Accept operations: one object, an array, or {"operations":[…]}`,
 	})
-	s.restore(input, state)
+	s.hints = workflow.GetSignalChannelWithOptions(ctx, protocol.OperationClosedSignalName, workflow.SignalChannelOptions{
+		Description: "An operation of this token is about to close",
+	})
+	doubt := s.restore(input, state)
 	if err := s.recordSettings(); err != nil {
 		return nil, err
 	}
 	s.queue.Counts.Runs++
+	if s.queue.Head != nil {
+		s.head = &child{entry: *s.queue.Head, since: s.startedOn, adopted: s.adopt(*s.queue.Head, doubt)}
+	}
 	return s, s.setHandlers()
 }
 
-// restore takes over from the run before, or begins a chain of runs.
-func (s *serializer) restore(input, state converter.RawValue) {
+// restore takes over from the run before, or begins a chain of runs. It says
+// whether the head that was carried over is in doubt.
+func (s *serializer) restore(input, state converter.RawValue) (headInDoubt bool) {
 	info := workflow.GetInfo(s.ctx)
 	if info.ContinuedExecutionRunID != "" && state.Payload() != nil {
 		var before carried
@@ -93,7 +112,7 @@ func (s *serializer) restore(input, state converter.RawValue) {
 			panic(fmt.Sprintf("the state of the run before cannot be read: %v", err))
 		}
 		s.queue, s.answers, s.refused = before.Queue, before.Answers, before.Refused
-		return
+		return before.HeadInDoubt
 	}
 	token, refused, warning := tokenOf(info.WorkflowExecution.ID, input)
 	s.queue, s.refused = NewQueue(token, s.startedOn), refused
@@ -102,14 +121,14 @@ func (s *serializer) restore(input, state converter.RawValue) {
 			s.queue.Reject(protocol.ErrTypeInvalidOperation, "", problem, s.startedOn)
 		}
 	}
+	return false
 }
 
 // recordSettings fixes for this run what the worker was configured with, and
 // labels a new chain for the Web UI's filters.
 func (s *serializer) recordSettings() error {
 	recorded := workflow.SideEffect(s.ctx, func(workflow.Context) any {
-		o := s.options
-		return settings{o.SearchAttributes, o.Linger, o.MaxRunEvents, o.MaxRunSignals}
+		return settings(s.options)
 	})
 	if err := recorded.Get(&s.settings); err != nil {
 		return err
@@ -125,6 +144,7 @@ func (s *serializer) run() error {
 	for {
 		s.intake(s.ctx)
 		s.handleCancellation()
+		s.readHints()
 		s.handleCompletions()
 		if over, err := s.endIfOver(); over {
 			return err
@@ -148,12 +168,7 @@ func (s *serializer) hasWork() bool {
 	if s.head != nil && s.head.hasNews() {
 		return true
 	}
-	for _, c := range s.ended {
-		if c.closed.IsReady() {
-			return true
-		}
-	}
-	return false
+	return s.hints.Len() > 0 || slices.ContainsFunc(s.ended, (*child).hasNews)
 }
 
 func (s *serializer) mustCancel() bool {
@@ -176,13 +191,10 @@ func (s *serializer) handleCancellation() {
 
 // endIfOver ends the run where its time has come: at a hand-off, when no
 // operation runs, so that no completion is missed; or when it was idle for
-// long.
+// long. Only a head that stands still is left to the next run, which adopts it.
 func (s *serializer) endIfOver() (over bool, err error) {
-	if s.head != nil {
-		return false, nil
-	}
 	switch {
-	case s.runIsOver():
+	case s.runIsOver() && (s.head == nil || s.headStands()):
 		return s.end(false)
 	case s.idle.over(s):
 		return s.end(true)
@@ -196,7 +208,17 @@ func (s *serializer) runIsOver() bool {
 		info.GetTargetWorkerDeploymentVersionChanged() ||
 		info.GetCurrentHistoryLength() >= s.settings.MaxRunEvents ||
 		s.signals >= s.settings.MaxRunSignals
-	return over && s.runAge() >= minRunAge
+	return over && s.runAge() >= minRunAge || s.isFlooded()
+}
+
+// isFlooded says that the server will soon take no more signals in this run.
+func (s *serializer) isFlooded() bool {
+	return s.signals >= s.settings.MaxRunSignals*maxSignalsFactor/10
+}
+
+// headStands says that the run cannot wait for the head any longer.
+func (s *serializer) headStands() bool {
+	return s.isFlooded() || workflow.Now(s.ctx).Sub(s.head.since) >= standsAfter
 }
 
 // end is the one place that ends a run. Signals that are in history but not
@@ -228,7 +250,23 @@ func (s *serializer) continueAsNew() error {
 	s.forgetStarted()
 	return workflow.NewContinueAsNewError(s.ctx, protocol.SerializerWorkflow,
 		protocol.SerializerInput{Token: s.queue.Token},
-		carried{Queue: s.queue, Answers: s.answers, Refused: s.refused})
+		carried{
+			Queue: s.queue, Answers: s.answers, Refused: s.refused,
+			HeadInDoubt: s.head != nil && s.head.adopted != nil && s.head.adopted.prove,
+		})
+}
+
+// readHints passes on what adopted operations signalled.
+func (s *serializer) readHints() {
+	for s.hints.Len() > 0 {
+		var raw converter.RawValue
+		if !s.hints.ReceiveAsync(&raw) {
+			return
+		}
+		if s.head != nil && s.head.adopted != nil {
+			s.head.adopted.hint = true
+		}
+	}
 }
 
 // details is what the Web UI shows of the token.

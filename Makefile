@@ -1,0 +1,42 @@
+# Seriatim. `make help` lists the targets.
+#
+# Every target ignores TEMPORAL_* in the environment and starts a Temporal
+# server of its own; DEVSERVER=build forces the one in devserver/.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+GO ?= go
+BIN := bin
+
+.PHONY: help demo test test-fast lint build server devserver clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## server, worker and real work with a live table; KEEP=1 leaves it all running
+	@$(GO) run ./internal/demo $(if $(KEEP),--keep)
+
+test: lint ## every test, those on a real Temporal server included
+	$(GO) test ./...
+	cd examples/ownworker && $(GO) vet ./...
+
+test-fast: ## the tests that need no server, in under a minute
+	$(GO) test -short ./...
+
+lint: ## formatting, vet, staticcheck, determinism of workflow code
+	@unformatted=$$($(GO) tool gofumpt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \
+	  test -z "$$unformatted" || { echo "not gofumpt-clean: $$unformatted"; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	$(GO) tool workflowcheck -config .workflowcheck.yaml ./workflows
+
+build: ## worker and starter in bin/
+	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/ ./worker ./starter
+
+server: ## a Temporal server with its Web UI on 127.0.0.1:7233, until Ctrl-C
+	@$(GO) run ./internal/embedded/cmd/devserver
+
+devserver: ## build the embedded server now, if it is not kept from before
+	@DEVSERVER=build $(GO) run ./internal/embedded/cmd/devserver --version
+
+clean: ## remove what was built here; the kept server stays
+	rm -rf $(BIN) .demo

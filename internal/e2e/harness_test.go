@@ -1,0 +1,198 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	historypb "go.temporal.io/api/history/v1"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/worker"
+
+	"github.com/seriatim-go/seriatim/activities"
+	"github.com/seriatim-go/seriatim/catalogue"
+	"github.com/seriatim-go/seriatim/internal/embedded"
+	"github.com/seriatim-go/seriatim/protocol"
+	"github.com/seriatim-go/seriatim/workflows"
+)
+
+// patience bounds every wait of a test.
+const patience = 60 * time.Second
+
+// interval is one run of a handler: from its start to its end.
+type interval struct {
+	ID         string
+	Token      string
+	Start, End time.Time
+	Fence      protocol.Fence
+}
+
+// site is a worker in this process with a task queue of its own and one
+// handler that records what it ran.
+type site struct {
+	client.Client
+	t         *testing.T
+	ctx       context.Context
+	taskQueue string
+	options   workflows.Options
+	workers   []worker.Worker
+
+	mu   sync.Mutex
+	runs []interval
+	// handle decides how a run ends; nil succeeds at once.
+	handle func(context.Context, protocol.HandlerInput) (protocol.HandlerResult, error)
+}
+
+// newSite starts a worker against the server.
+func newSite(t *testing.T, server *embedded.Server, o workflows.Options) *site {
+	return newSiteIn(t, server, server.Namespace(), o)
+}
+
+func newSiteIn(t *testing.T, server *embedded.Server, namespace string, o workflows.Options) *site {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	t.Cleanup(cancel)
+	c, err := client.DialContext(ctx, client.Options{
+		HostPort: server.Address(), Namespace: namespace,
+		Logger: log.NewStructuredLogger(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))),
+	})
+	require.NoError(t, err)
+	t.Cleanup(c.Close)
+	s := &site{Client: c, t: t, ctx: ctx, options: o, taskQueue: "operations-" + uuid.NewString()}
+	s.startWorker()
+	t.Cleanup(func() { s.stopWorker() })
+	return s
+}
+
+func (s *site) startWorker() {
+	cat, err := catalogue.New(catalogue.Type{Key: "test.record", Binding: catalogue.Binding{Activity: "record"}})
+	require.NoError(s.t, err)
+	options := worker.Options{WorkerStopTimeout: 5 * time.Second}
+	operations := worker.New(s.Client, s.taskQueue, options)
+	workflows.Register(operations, cat, s.options)
+	operations.RegisterActivityWithOptions(s.record, activity.RegisterOptions{Name: "record"})
+	engine := worker.New(s.Client, s.taskQueue+protocol.EngineTaskQueueSuffix, options)
+	activities.RegisterEngine(engine, s.Client)
+	s.workers = []worker.Worker{operations, engine}
+	for _, w := range s.workers {
+		require.NoError(s.t, w.Start())
+	}
+}
+
+func (s *site) stopWorker() {
+	for _, w := range s.workers {
+		w.Stop()
+	}
+	s.workers = nil
+}
+
+func (s *site) record(ctx context.Context, in protocol.HandlerInput) (result protocol.HandlerResult, err error) {
+	begin := time.Now()
+	if s.handle != nil {
+		result, err = s.handle(ctx, in)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.runs = append(s.runs, interval{in.Operation.ID, in.Operation.DependencyToken, begin, time.Now(), in.Fence})
+	return result, err
+}
+
+// ran are the runs of a token so far, in the order of their ends.
+func (s *site) ran(token string) (runs []interval) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range s.runs {
+		if r.Token == token {
+			runs = append(runs, r)
+		}
+	}
+	return runs
+}
+
+func ids(runs []interval) []string {
+	list := make([]string, len(runs))
+	for i, r := range runs {
+		list[i] = r.ID
+	}
+	return list
+}
+
+// submit sends one signal with the submission as its argument, as any client
+// may.
+func (s *site) submit(token string, submission any) {
+	s.t.Helper()
+	require.NoError(s.t, s.trySubmit(token, submission))
+}
+
+func (s *site) trySubmit(token string, submission any) error {
+	id := protocol.SerializerWorkflowID(token)
+	_, err := s.SignalWithStartWorkflow(s.ctx, id, protocol.SubmitSignalName, submission,
+		client.StartWorkflowOptions{ID: id, TaskQueue: s.taskQueue}, protocol.SerializerWorkflow, protocol.SerializerInput{Token: token})
+	return err
+}
+
+// state asks the token's serializer.
+func (s *site) state(token string) (state protocol.SerializerState) {
+	s.t.Helper()
+	answer, err := s.QueryWorkflow(s.ctx, protocol.SerializerWorkflowID(token), "", protocol.StateQueryName)
+	require.NoError(s.t, err)
+	require.NoError(s.t, answer.Get(&state))
+	return state
+}
+
+// closed waits until an operation's execution has closed, and says how.
+func (s *site) closed(id string) enumspb.WorkflowExecutionStatus {
+	s.t.Helper()
+	var status enumspb.WorkflowExecutionStatus
+	require.Eventually(s.t, func() bool {
+		described, err := s.DescribeWorkflowExecution(s.ctx, protocol.OperationWorkflowID(id), "")
+		if err != nil {
+			return false
+		}
+		status = described.GetWorkflowExecutionInfo().GetStatus()
+		return status != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING
+	}, patience, 50*time.Millisecond, "operation %s closes", id)
+	return status
+}
+
+// history is the whole history of a workflow's run, the latest by default.
+func (s *site) history(workflowID, runID string) (events []*historypb.HistoryEvent) {
+	s.t.Helper()
+	each := s.GetWorkflowHistory(s.ctx, workflowID, runID, false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for each.HasNext() {
+		event, err := each.Next()
+		require.NoError(s.t, err)
+		events = append(events, event)
+	}
+	return events
+}
+
+// operation is one of a test; its id is unique on the server.
+func operation(prefix string, n int) protocol.Operation {
+	return protocol.Operation{ID: fmt.Sprintf("%s-%03d", prefix, n), OperationType: "test.record"}
+}
+
+// unique is a token that no other test has.
+func unique(t *testing.T) string {
+	return t.Name() + "-" + uuid.NewString()[:8]
+}
+
+// requireInOrder checks a token's promise on what its handler saw: the order of
+// acceptance, each exactly once, never two at a time.
+func requireInOrder(t *testing.T, wanted []string, runs []interval) {
+	t.Helper()
+	require.Equal(t, wanted, ids(runs))
+	for i := 1; i < len(runs); i++ {
+		require.False(t, runs[i].Start.Before(runs[i-1].End), "%s overlaps %s", runs[i].ID, runs[i-1].ID)
+		require.Positive(t, runs[i].Fence.Compare(runs[i-1].Fence), "the fence grows")
+	}
+}

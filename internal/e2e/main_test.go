@@ -1,0 +1,37 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"testing"
+
+	"github.com/seriatim-go/seriatim/internal/embedded"
+)
+
+// source is the server program; shared is the server that most tests use.
+var (
+	source embedded.Source
+	shared *embedded.Server
+)
+
+func TestMain(m *testing.M) { os.Exit(runTests(m)) }
+
+func runTests(m *testing.M) int {
+	ctx := context.Background()
+	var err error
+	if source, err = embedded.Locate(ctx, embedded.Options{Out: os.Stderr}); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	if shared, err = embedded.Start(ctx, source, embedded.ServerOptions{}); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	code := m.Run()
+	if err := shared.Stop(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
+}

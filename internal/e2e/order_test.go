@@ -1,0 +1,69 @@
+package e2e
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+
+	"github.com/seriatim-go/seriatim/protocol"
+	"github.com/seriatim-go/seriatim/workflows"
+)
+
+// SPEC 4.1, 4.2, 4.4, 5.1: A runs, C waits behind the postponed B.
+func TestPostponedOperationHoldsBackWhatIsBehindIt(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, shared, workflows.Options{})
+	token := unique(t)
+	a, b, c := operation(token, 1), operation(token, 2), operation(token, 3)
+	due := time.Now().Add(3 * time.Second).UTC()
+	b.PostponeUntil = &due
+	for _, o := range []protocol.Operation{a, b, c} {
+		s.submit(token, o)
+	}
+	require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, s.closed(a.ID))
+	require.True(t, time.Now().Before(due), "A does not wait for B")
+	require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, s.closed(c.ID))
+	runs := s.ran(token)
+	requireInOrder(t, []string{a.ID, b.ID, c.ID}, runs)
+	require.False(t, runs[1].Start.Before(due), "B never starts before its time")
+	reportEvents(t, s, token, []string{a.ID, b.ID, c.ID})
+}
+
+// SPEC 4.1, 4.7: 20 tokens side by side, each in order.
+func TestTokensRunSideBySideEachInOrder(t *testing.T) {
+	t.Parallel()
+	const tokens, each = 20, 15
+	s := newSite(t, shared, workflows.Options{})
+	prefix := unique(t)
+	wanted := make(map[string][]string)
+	var all []string
+	for n := range each {
+		for k := range tokens {
+			token := fmt.Sprintf("%s-%d", prefix, k)
+			o := operation(token, n)
+			s.submit(token, o)
+			wanted[token] = append(wanted[token], o.ID)
+			all = append(all, o.ID)
+		}
+	}
+	for token, order := range wanted {
+		require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, s.closed(order[each-1]))
+		requireInOrder(t, order, s.ran(token))
+	}
+	reportEvents(t, s, fmt.Sprintf("%s-%d", prefix, 0), wanted[fmt.Sprintf("%s-%d", prefix, 0)])
+}
+
+// reportEvents prints the history events an operation, counted from the server.
+func reportEvents(t *testing.T, s *site, token string, operations []string) {
+	t.Helper()
+	serializer := len(s.history(protocol.SerializerWorkflowID(token), ""))
+	own := 0
+	for _, id := range operations {
+		own += len(s.history(protocol.OperationWorkflowID(id), ""))
+	}
+	n := float64(len(operations))
+	t.Logf("history events an operation: serializer %.2f (%d in all) + operation %.2f", float64(serializer)/n, serializer, float64(own)/n)
+}

@@ -1,0 +1,304 @@
+package protocol
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// update rewrites testdata: go test ./protocol -update. Read the difference
+// before it is committed: it is a change of the wire.
+var update = flag.Bool("update", false, "rewrite the golden files in testdata")
+
+// day is the instant from which the samples count.
+var day = time.Date(2030, time.January, 31, 8, 0, 0, 0, time.UTC)
+
+func at(after time.Duration) *time.Time {
+	instant := day.Add(after)
+	return &instant
+}
+
+func fullOperation() Operation {
+	return Operation{
+		ID:                  "invoice-7",
+		Name:                "Faktura für Zoë 🚀",
+		OperationType:       "http.request",
+		DependencyToken:     "customer-42",
+		PostponeUntil:       at(time.Hour),
+		RecurrencePattern:   "FREQ=DAILY;INTERVAL=1",
+		RecurrenceStartTime: at(2 * time.Hour),
+		Data:                json.RawMessage(`{"url":"https://example.com/invoices","amount":10.50,"lines":[1,null,true,"ø"]}`),
+		MessageName:         "Create",
+		PrimaryEntityType:   "invoice",
+		RegardingObjectID:   "7",
+		OwnerID:             "team/billing",
+		CorrelationID:       "order-3",
+		RequestID:           "request-9",
+		Depth:               2,
+		Priority:            3,
+		FairnessKey:         "tenant-1",
+		Deadline:            at(24 * time.Hour),
+	}
+}
+
+func queuedRecord() Record {
+	return Record{
+		Operation: fullOperation(), StateCode: Suspended, StatusCode: Waiting, Sequence: 1_896_076_800_000_001,
+		CreatedOn: at(0), ModifiedOn: at(time.Minute), SuspendReason: SuspendPostponed, BlockedBy: "invoice-6", Position: 1,
+	}
+}
+
+func succeededRecord() Record {
+	return Record{
+		Operation: Operation{ID: "a1", OperationType: "http.request"}, StateCode: Completed, StatusCode: Succeeded,
+		HostID: "worker-1@host", CreatedOn: at(0), StartedOn: at(time.Second), CompletedOn: at(3 * time.Second),
+		ModifiedOn: at(3 * time.Second), ExecutionTimeSpan: 1.25, Result: json.RawMessage(`{"status":201}`),
+	}
+}
+
+func failedRecord() Record {
+	return Record{
+		Operation: Operation{ID: "a2", OperationType: "100100"}, StateCode: Completed, StatusCode: Failed,
+		HostID: "worker-2@host", CreatedOn: at(0), StartedOn: at(time.Second), CompletedOn: at(90 * time.Second),
+		ModifiedOn: at(90 * time.Second), ExecutionTimeSpan: 60, RetryCount: 3, ErrorCode: "503",
+		Message: "POST https://example.com/invoices: 503 Service Unavailable", FriendlyMessage: "The invoice service is down.",
+	}
+}
+
+func held() *Held {
+	return &Held{HostID: "worker-1@host", StartedOn: day, Seconds: 1.25, Retries: 2}
+}
+
+func rejected() Reject {
+	return Reject{
+		At: day, Type: ErrTypeInvalidOperation, OperationID: "a3",
+		Reason: "operationType: is missing: name a type of the catalogue by key or number",
+	}
+}
+
+// goldens is one file for every message on the wire.
+func goldens() map[string]any {
+	queued, head, reject := queuedRecord(), succeededRecord(), rejected()
+	first, second := Operation{ID: "a1", OperationType: "http.request"}, Operation{ID: "a2", OperationType: "100100"}
+	return map[string]any{
+		"operation.json":         fullOperation(),
+		"operation-minimal.json": first,
+		"submit-one.json":        first,
+		"submit-array.json":      []Operation{first, second},
+		"submit-batch.json":      map[string][]Operation{"operations": {first, second}},
+		"serializer-input.json":  SerializerInput{Token: "customer-42"},
+		"cancel-queued.json":     CancelRequest{OperationID: "a1", Reason: "not needed"},
+		"cancel-started.json":    CancelRequest{Reason: "not needed"},
+		"postpone-queued.json":   PostponeRequest{OperationID: "a1", Until: day, Reason: "bank holiday"},
+		"postpone-started.json":  PostponeRequest{Until: day},
+		"record-queued.json":     queued,
+		"record-succeeded.json":  succeededRecord(),
+		"record-failed.json":     failedRecord(),
+		"serializer-state.json": SerializerState{
+			Token: "customer-42", Refused: "start input: token \"other\" belongs to another workflow id", ChainStartedOn: day,
+			Head: &head, Queued: 2, Ending: 1, NextSequence: 1_896_076_800_000_005,
+			Counts:  Counts{Accepted: 5, Duplicates: 1, Rejected: 1, Succeeded: 1, Failed: 2, Canceled: 3, UnknownFields: 4, Runs: 2},
+			Rejects: []Reject{reject},
+		},
+		"list-request.json":       ListRequest{Offset: 100, Limit: 50},
+		"list-reply.json":         ListReply{Operations: []Record{queued}, Total: 101},
+		"find-request.json":       FindRequest{OperationID: "a1"},
+		"find-reply-queued.json":  FindReply{Found: true, Record: &queued, Seen: true},
+		"find-reply-started.json": FindReply{Found: true, WorkflowID: "operation:a1", Record: &head, Seen: true},
+		"find-reply-refused.json": FindReply{Reject: &reject},
+		"handler-input.json": HandlerInput{
+			Operation: fullOperation(), CreatedOn: day, Fence: Fence{Sequence: 1_896_076_800_000_001, N: 2, Attempt: 3},
+			Checkpoint: json.RawMessage(`{"line":40}`),
+		},
+		"handler-result.json":  HandlerResult{Result: json.RawMessage(`{"status":201}`), Held: held()},
+		"failure-details.json": FailureDetails{Code: "503", FriendlyMessage: "The invoice service is down.", AfterSeconds: 30.5, Held: held()},
+		"refusal.json": Refusal{
+			Type: ErrTypeInvalidTransition, Code: CodeCannotPause, Name: CodeCannotPause.Name(),
+			Message: `operation "a1" is Succeeded: it cannot be asked to pause`, OperationID: "a1", Allowed: []Action{ActionDelete},
+		},
+		"refusal-started.json": Refusal{
+			Type: ErrTypeOperationStarted, Message: `operation "a1" no longer queues: ask its own workflow "operation:a1"`,
+			OperationID: "a1", WorkflowID: "operation:a1",
+		},
+		"await-request.json": AwaitRequest{OperationID: "a1", WaitSeconds: 30.5},
+		"await-reply.json": AwaitReply{
+			Found: true, Closed: true, Status: Succeeded, Token: "customer-42", Sequence: 1_896_076_800_000_001,
+			ContentHash: fullOperation().ContentHash(),
+		},
+		"operation-closed.json": OperationClosed{ID: "a1", Status: Succeeded},
+	}
+}
+
+func TestMessagesAreWhatTheGoldenFilesSay(t *testing.T) {
+	t.Parallel()
+	for name, message := range goldens() {
+		t.Run(name, func(t *testing.T) {
+			encoded, err := json.MarshalIndent(message, "", "  ")
+			require.NoError(t, err)
+			golden := goldenFile(t, name, append(encoded, '\n'))
+			require.Equal(t, string(golden), string(encoded)+"\n")
+
+			read := reflect.New(reflect.TypeOf(message))
+			decoder := json.NewDecoder(bytes.NewReader(golden))
+			decoder.DisallowUnknownFields()
+			require.NoError(t, decoder.Decode(read.Interface()))
+			require.Equal(t, compact(t, message), compact(t, read.Elem().Interface()), "what was read is what was written")
+		})
+	}
+}
+
+// goldenFile reads a file of testdata, after writing it where -update asks to.
+func goldenFile(t *testing.T, name string, now []byte) []byte {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		require.NoError(t, os.WriteFile(path, now, 0o644))
+	}
+	golden, err := os.ReadFile(path)
+	require.NoError(t, err)
+	return golden
+}
+
+func compact(t *testing.T, message any) string {
+	t.Helper()
+	encoded, err := json.Marshal(message)
+	require.NoError(t, err)
+	return string(encoded)
+}
+
+// A field that no golden file shows is one that a client in another language
+// cannot be tested against.
+func TestEveryFieldIsInAGoldenFile(t *testing.T) {
+	t.Parallel()
+	shown := make(map[reflect.Type]map[string]bool)
+	for _, message := range goldens() {
+		noteFields(reflect.ValueOf(message), shown)
+	}
+	for message, fields := range shown {
+		for i := range message.NumField() {
+			field := message.Field(i)
+			require.True(t, fields[field.Name], "%s.%s is in no golden file", message.Name(), field.Name)
+			tag, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+			if field.Anonymous {
+				continue
+			}
+			require.NotEmpty(t, tag, "%s.%s has no JSON name", message.Name(), field.Name)
+			require.Regexp(t, `^[a-z][a-zA-Z]*$`, tag, "%s.%s", message.Name(), field.Name)
+		}
+	}
+	for _, message := range []any{
+		Operation{}, Record{}, SerializerInput{}, CancelRequest{}, PostponeRequest{}, Reject{}, Counts{}, SerializerState{},
+		ListRequest{}, ListReply{}, FindRequest{}, FindReply{}, OperationClosed{}, Fence{}, HandlerInput{}, HandlerResult{},
+		FailureDetails{}, Held{}, Refusal{}, AwaitRequest{}, AwaitReply{},
+	} {
+		require.Contains(t, shown, reflect.TypeOf(message))
+	}
+}
+
+// noteFields collects which fields of which struct are set somewhere.
+func noteFields(v reflect.Value, shown map[reflect.Type]map[string]bool) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			noteFields(v.Elem(), shown)
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			noteFields(v.Index(i), shown)
+		}
+	case reflect.Map:
+		for _, key := range v.MapKeys() {
+			noteFields(v.MapIndex(key), shown)
+		}
+	case reflect.Struct:
+		if v.Type().PkgPath() != reflect.TypeFor[Operation]().PkgPath() {
+			return
+		}
+		if shown[v.Type()] == nil {
+			shown[v.Type()] = make(map[string]bool)
+		}
+		for i := range v.NumField() {
+			if !v.Field(i).IsZero() {
+				shown[v.Type()][v.Type().Field(i).Name] = true
+			}
+			noteFields(v.Field(i), shown)
+		}
+	}
+}
+
+// A client in another language writes these, and a worker reads them.
+func TestGoldenSubmissionsAreAccepted(t *testing.T) {
+	t.Parallel()
+	for name, ids := range map[string][]string{
+		"operation.json":         {"invoice-7"},
+		"operation-minimal.json": {"a1"},
+		"submit-one.json":        {"a1"},
+		"submit-array.json":      {"a1", "a2"},
+		"submit-batch.json":      {"a1", "a2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			payload, err := os.ReadFile(filepath.Join("testdata", name))
+			require.NoError(t, err)
+			parts, err := SplitSubmission(payload)
+			require.NoError(t, err)
+			require.Len(t, parts, len(ids))
+			for i, part := range parts {
+				o, unknown, err := DecodeOperation(part)
+				require.NoError(t, err)
+				require.Empty(t, unknown)
+				require.Equal(t, ids[i], o.ID)
+			}
+		})
+	}
+}
+
+// A client that starts an operation itself writes its hash into the memo, so
+// the hash is part of the wire (SPEC 1.2).
+func TestContentHashesAreWhatTheGoldenFileSays(t *testing.T) {
+	t.Parallel()
+	hashes := make(map[string]string)
+	for _, name := range []string{"operation.json", "operation-minimal.json"} {
+		payload, err := os.ReadFile(filepath.Join("testdata", name))
+		require.NoError(t, err)
+		o, _, err := DecodeOperation(payload)
+		require.NoError(t, err)
+		hashes[name] = o.ContentHash()
+	}
+	encoded, err := json.MarshalIndent(hashes, "", "  ")
+	require.NoError(t, err)
+	golden := goldenFile(t, "content-hashes.json", append(encoded, '\n'))
+	require.Equal(t, string(golden), string(encoded)+"\n")
+}
+
+// The names are fixed: clients in other languages spell them out.
+func TestNamesOnTheWire(t *testing.T) {
+	t.Parallel()
+	for got, want := range map[string]string{
+		DefaultTaskQueue: "operations", EngineTaskQueueSuffix: "-engine",
+		SerializerWorkflow: "Serializer", OperationWorkflow: "Operation", SubmitSignalName: "submit",
+		ReportEndSignalName: "reportEnd", OperationClosedSignalName: "operationClosed", AwaitOperationActivity: "AwaitOperation",
+		CancelUpdateName: "cancel", PostponeUpdateName: "postpone",
+		OperationQueryName: "operation", StateQueryName: "state", ListQueryName: "list", FindQueryName: "find",
+		ErrTypeInvalidTransition: "InvalidTransition", ErrTypeOperationStarted: "OperationStarted",
+		ErrTypeOperationNotFound: "OperationNotFound", ErrTypeContinuingAsNew: "ContinuingAsNew",
+		ErrTypeDuplicateID: "DuplicateId", ErrTypeInvalidOperation: "InvalidOperation", ErrTypeQueueFull: "QueueFull",
+		ErrTypeOperationFailed: "OperationFailed", ErrTypeFail: "Fail", ErrTypeRetry: "Retry",
+		ContentHashMemo: "contentHash", TokenMemo: "dependencyToken", SequenceMemo: "sequence", NameMemo: "name", TypeMemo: "operationType",
+		SerializerWorkflowID("t"): "token:t", OperationWorkflowID("a"): "operation:a",
+	} {
+		require.Equal(t, want, got)
+	}
+	require.Equal(t, map[string]string{
+		"DependencyToken": "Keyword", "OperationType": "Keyword", "OperationStatus": "Keyword", "OperationOwner": "Keyword",
+		"CorrelationId": "Keyword", "RegardingObject": "Keyword", "PostponeUntil": "Datetime", "QueueDepth": "Int",
+	}, SearchAttributes())
+}
