@@ -43,6 +43,7 @@ type site struct {
 	t         *testing.T
 	ctx       context.Context
 	taskQueue string
+	namespace string
 	options   workflows.Options
 	workers   []worker.Worker
 
@@ -67,7 +68,7 @@ func newSiteIn(t *testing.T, server *embedded.Server, namespace string, o workfl
 	})
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
-	s := &site{Client: c, t: t, ctx: ctx, options: o, taskQueue: "operations-" + uuid.NewString()}
+	s := &site{Client: c, t: t, ctx: ctx, options: o, namespace: namespace, taskQueue: "operations-" + uuid.NewString()}
 	s.startWorker()
 	t.Cleanup(func() { s.stopWorker() })
 	return s
