@@ -12,12 +12,11 @@ BIN := bin
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: ## server, worker and real work with a live table; KEEP=1 leaves it all running
+demo: devserver ## server, worker and real work with a live table; KEEP=1 leaves it all running
 	@$(GO) run ./internal/demo $(if $(KEEP),--keep)
 
-test: lint ## every test, those on a real Temporal server included
+test: lint devserver ## every test, those on a real Temporal server included
 	$(GO) test ./...
-	cd examples/ownworker && $(GO) vet ./...
 
 test-fast: ## the tests that need no server, in under a minute
 	$(GO) test -short ./...
@@ -33,10 +32,13 @@ build: ## worker and starter in bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/ ./worker ./starter
 
 server: ## a Temporal server with its Web UI on 127.0.0.1:7233, until Ctrl-C
-	@$(GO) run ./internal/embedded/cmd/devserver
+	@$(GO) build -o $(BIN)/server ./internal/embedded/cmd/devserver
+	@exec $(BIN)/server --http-port 7243
 
-devserver: ## build the embedded server now, if it is not kept from before
-	@DEVSERVER=build $(GO) run ./internal/embedded/cmd/devserver --version
+# Tests must not build the server themselves: a cold build takes longer than
+# they may.
+devserver: ## find a Temporal server for the other targets, or build the embedded one
+	@$(GO) run ./internal/embedded/cmd/devserver --help >/dev/null
 
 clean: ## remove what was built here; the kept server stays
 	rm -rf $(BIN) .demo
