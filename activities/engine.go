@@ -17,15 +17,24 @@ import (
 
 // RegisterEngine adds the engine's own activities to a worker that polls the
 // workflows' task queue with protocol.EngineTaskQueueSuffix. A worker of its own
-// keeps handlers that are busy from holding them up.
-func RegisterEngine(w Registry, c client.Client) {
-	e := &engine{client: c}
-	w.RegisterActivityWithOptions(e.awaitOperation, activity.RegisterOptions{Name: protocol.AwaitOperationActivity})
+// keeps handlers that are busy from holding them up. rebuild is
+// workflows.RebuildToken.
+func RegisterEngine(w Registry, c client.Client, rebuild Rebuild) {
+	e := &engine{client: c, rebuild: rebuild, looks: newLooks(c)}
+	for name, definition := range map[string]any{
+		protocol.AwaitOperationActivity:  e.awaitOperation,
+		protocol.FindPredecessorActivity: e.findPredecessor,
+		protocol.RebuildTokenActivity:    e.rebuildToken,
+	} {
+		w.RegisterActivityWithOptions(definition, activity.RegisterOptions{Name: name})
+	}
 }
 
 // engine does for workflows what they cannot do themselves.
 type engine struct {
-	client client.Client
+	client  client.Client
+	rebuild Rebuild
+	looks   *looks
 }
 
 // engineHeartbeat keeps the server sure that a waiting activity is alive.

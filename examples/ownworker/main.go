@@ -1,0 +1,64 @@
+// Command ownworker is a whole worker with one handler of its own, built from
+// the public packages alone.
+package main
+
+import (
+	"context"
+	"log"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/contrib/envconfig"
+	"go.temporal.io/sdk/worker"
+
+	"github.com/seriatim-go/seriatim/activities"
+	"github.com/seriatim-go/seriatim/catalogue"
+	"github.com/seriatim-go/seriatim/protocol"
+	"github.com/seriatim-go/seriatim/workflows"
+)
+
+// greeting is the data of an operation of type greeting.send.
+type greeting struct {
+	Name string `json:"name"`
+}
+
+// send is the handler. It would talk to another system; it may run more than
+// once for one operation, so it would tell that system the operation's id.
+func send(_ context.Context, r activities.Request, data greeting) protocol.Outcome {
+	if data.Name == "" {
+		return protocol.Failure("NoName", "data.name: is missing").WithFriendly("Say whom to greet.")
+	}
+	log.Printf("operation %s greets %s", r.Operation.ID, data.Name)
+	return protocol.Success("Hello, " + data.Name)
+}
+
+func main() {
+	if err := run(); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func run() error {
+	c, err := client.Dial(envconfig.MustLoadDefaultClientOptions())
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	types, err := catalogue.New(catalogue.Type{Key: "greeting.send", Binding: catalogue.Binding{Activity: "greeting.send"}})
+	if err != nil {
+		return err
+	}
+
+	// The engine looks after operations on slots that handlers never take.
+	engine := worker.New(c, protocol.DefaultTaskQueue+protocol.EngineTaskQueueSuffix, worker.Options{})
+	activities.RegisterEngine(engine, c, workflows.RebuildToken)
+	if err := engine.Start(); err != nil {
+		return err
+	}
+	defer engine.Stop()
+
+	w := worker.New(c, protocol.DefaultTaskQueue, worker.Options{WorkerStopTimeout: 25 * time.Second})
+	workflows.Register(w, types, workflows.Options{})
+	activities.Register(w, activities.Handlers{"greeting.send": activities.Typed(send)})
+	return w.Run(worker.InterruptCh())
+}

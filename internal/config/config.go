@@ -1,0 +1,147 @@
+// Package config reads config.yaml into one struct with defaults.
+//
+// Values come, the later over the earlier, from Default, from the file, and for
+// scalar settings from the environment: SERIATIM_<SECTION>_<KEY> in capitals,
+// such as SERIATIM_HTTP_ALLOWLOOPBACK or SERIATIM_TASKQUEUE. The connection to
+// Temporal is not configured here: that is TEMPORAL_* and its config.toml.
+//
+// viper reads keys without regard to case, and of two that differ in case only
+// one would win. So nothing that a user names is a key: types and connections
+// are lists whose entries have a key or name field.
+package config
+
+import (
+	"path/filepath"
+	"time"
+
+	"github.com/seriatim-go/seriatim/protocol"
+)
+
+// Config is everything that config.yaml can say.
+type Config struct {
+	// TaskQueue is where the workflows and this worker's handlers run; default
+	// "operations".
+	TaskQueue  string     `mapstructure:"taskQueue"`
+	Worker     Worker     `mapstructure:"worker"`
+	Serializer Serializer `mapstructure:"serializer"`
+	HTTP       HTTP       `mapstructure:"http"`
+	// Types is the catalogue in its own order; Catalogue builds it.
+	Types []Type `mapstructure:"types"`
+
+	path string // where it was read from, for errors and relative files
+}
+
+// Worker is how much one worker process does at a time.
+type Worker struct {
+	// MaxConcurrentActivities is how many handlers run at a time, at least 1;
+	// default 200.
+	MaxConcurrentActivities int `mapstructure:"maxConcurrentActivities"`
+	// MaxConcurrentWorkflowTasks is how many workflow tasks run at a time, at
+	// least 2; default 200.
+	MaxConcurrentWorkflowTasks int `mapstructure:"maxConcurrentWorkflowTasks"`
+	// WorkflowCacheSize is how many workflows stay in memory, about 10 KB each;
+	// at least as many as there are active tokens; default 10,000.
+	WorkflowCacheSize int `mapstructure:"workflowCacheSize"`
+	// StopTimeout is how long running handlers may go on when the worker stops;
+	// default 25 s, 0 cuts them at once.
+	StopTimeout time.Duration `mapstructure:"stopTimeout"`
+}
+
+// Serializer is how long the workflow of a token lives.
+type Serializer struct {
+	// Linger is how long it stays with nothing to do, at least 1 s; default 1 h.
+	Linger time.Duration `mapstructure:"linger"`
+	// MaxRunEvents and MaxRunSignals end a run in favour of a fresh one: events
+	// 10..40,000, default 2,000; signals 1..9,000, default 5,000.
+	MaxRunEvents  int `mapstructure:"maxRunEvents"`
+	MaxRunSignals int `mapstructure:"maxRunSignals"`
+}
+
+// HTTP configures the handler of http.request.
+type HTTP struct {
+	// AllowLoopback lets requests reach this machine; default false.
+	AllowLoopback bool `mapstructure:"allowLoopback"`
+	// DenyPrivate refuses private networks; default false.
+	DenyPrivate bool `mapstructure:"denyPrivate"`
+	// ProxyFromEnvironment obeys HTTP_PROXY and HTTPS_PROXY, whose proxy then
+	// resolves addresses unchecked; default false.
+	ProxyFromEnvironment bool `mapstructure:"proxyFromEnvironment"`
+	// MaxResponseBytes is how much of a response is kept, 1..262,144; default
+	// 65,536.
+	MaxResponseBytes int `mapstructure:"maxResponseBytes"`
+	// Connections are the targets that operations may name.
+	Connections []Connection `mapstructure:"connections"`
+}
+
+// Connection is a target of HTTP requests with headers that no payload has to
+// carry.
+type Connection struct {
+	Name    string            `mapstructure:"name"`
+	BaseURL string            `mapstructure:"baseURL"`
+	Headers map[string]Header `mapstructure:"headers"`
+}
+
+// Type is one entry of the catalogue. What is absent gets the catalogue's
+// defaults.
+type Type struct {
+	Key          string        `mapstructure:"key"`
+	Number       int           `mapstructure:"number"`
+	Label        string        `mapstructure:"label"`
+	Activity     string        `mapstructure:"activity"`
+	TaskQueue    string        `mapstructure:"taskQueue"`
+	StartToClose time.Duration `mapstructure:"startToClose"`
+	Heartbeat    time.Duration `mapstructure:"heartbeat"`
+	Retry        Retry         `mapstructure:"retry"`
+}
+
+// Retry is a type's retry policy.
+type Retry struct {
+	MaxAttempts  int           `mapstructure:"maxAttempts"`
+	Initial      time.Duration `mapstructure:"initial"`
+	Backoff      float64       `mapstructure:"backoff"`
+	Max          time.Duration `mapstructure:"max"`
+	NonRetryable []string      `mapstructure:"nonRetryable"`
+}
+
+// Default is the configuration of an empty file: every setting, no type.
+func Default() Config {
+	return Config{
+		TaskQueue: protocol.DefaultTaskQueue,
+		Worker: Worker{
+			MaxConcurrentActivities:    200,
+			MaxConcurrentWorkflowTasks: 200,
+			WorkflowCacheSize:          10_000,
+			StopTimeout:                25 * time.Second,
+		},
+		Serializer: Serializer{Linger: time.Hour, MaxRunEvents: 2000, MaxRunSignals: 5000},
+		HTTP:       HTTP{MaxResponseBytes: 64 << 10},
+	}
+}
+
+// settings are the scalar settings by key, each of which the environment may
+// set.
+func (c *Config) settings() map[string]any {
+	return map[string]any{
+		"taskQueue":                         &c.TaskQueue,
+		"worker.maxConcurrentActivities":    &c.Worker.MaxConcurrentActivities,
+		"worker.maxConcurrentWorkflowTasks": &c.Worker.MaxConcurrentWorkflowTasks,
+		"worker.workflowCacheSize":          &c.Worker.WorkflowCacheSize,
+		"worker.stopTimeout":                &c.Worker.StopTimeout,
+		"serializer.linger":                 &c.Serializer.Linger,
+		"serializer.maxRunEvents":           &c.Serializer.MaxRunEvents,
+		"serializer.maxRunSignals":          &c.Serializer.MaxRunSignals,
+		"http.allowLoopback":                &c.HTTP.AllowLoopback,
+		"http.denyPrivate":                  &c.HTTP.DenyPrivate,
+		"http.proxyFromEnvironment":         &c.HTTP.ProxyFromEnvironment,
+		"http.maxResponseBytes":             &c.HTTP.MaxResponseBytes,
+	}
+}
+
+// relative is a path of the configuration as the process sees it: one that is
+// not absolute begins at the file's folder.
+func (c Config) relative(path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(filepath.Dir(c.path), path)
+}

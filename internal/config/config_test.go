@@ -1,0 +1,143 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seriatim-go/seriatim/catalogue"
+)
+
+// environment is an Env with these variables.
+func environment(variables map[string]string) Env {
+	return func(name string) (string, bool) {
+		value, ok := variables[name]
+		return value, ok
+	}
+}
+
+// load reads the content as a file of its own.
+func load(t *testing.T, content string, variables map[string]string) (Config, error) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "config.yaml")
+	require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+	return Load(path, environment(variables))
+}
+
+func TestCommittedFileShowsTheDefaults(t *testing.T) {
+	t.Parallel()
+	committed, err := Load("../../config.yaml", environment(nil))
+	require.NoError(t, err)
+	cat, err := committed.Catalogue()
+	require.NoError(t, err)
+	bound := catalogue.Type{
+		Key: "http.request", Number: 100_001, Label: "HTTP request",
+		Binding: catalogue.Binding{Activity: "http.request", HeartbeatSeconds: 30},
+	}
+	require.Equal(t, []catalogue.Type{bound.WithDefaults()}, cat.Types())
+
+	committed.Types, committed.HTTP.Connections, committed.path = nil, nil, ""
+	require.Equal(t, Default(), committed)
+	require.NoError(t, committed.Validate())
+}
+
+func TestCommittedFileNamesEachSetting(t *testing.T) {
+	t.Parallel()
+	content, err := os.ReadFile("../../config.yaml")
+	require.NoError(t, err)
+	c := Default()
+	for key := range c.settings() {
+		require.Contains(t, string(content), key[strings.LastIndex(key, ".")+1:]+":", key)
+	}
+}
+
+// Each scalar of Config can be set from the environment.
+func TestSettingsAreComplete(t *testing.T) {
+	t.Parallel()
+	c := Default()
+	settings := c.settings()
+	var walk func(prefix string, v reflect.Value)
+	walk = func(prefix string, v reflect.Value) {
+		for i := range v.NumField() {
+			field, key := v.Field(i), prefix+v.Type().Field(i).Tag.Get("mapstructure")
+			switch {
+			case !v.Type().Field(i).IsExported() || field.Kind() == reflect.Slice:
+			case field.Kind() == reflect.Struct:
+				walk(key+".", field)
+			default:
+				require.Equal(t, field.Addr().Interface(), settings[key], key)
+			}
+		}
+	}
+	walk("", reflect.ValueOf(&c).Elem())
+}
+
+func TestFileIsReadOverTheDefaults(t *testing.T) {
+	t.Parallel()
+	c, err := load(t, `
+serializer: {linger: 90m}
+HTTP:
+  allowloopback: true
+  connections:
+    - {name: crm, baseURL: "https://crm.example.com", headers: {X-Tenant: north, Authorization: {env: CRM}}}
+types:
+  - key: Import.File
+    activity: importFile
+`, nil)
+	require.ErrorContains(t, err, `"Import.File" is not lower-case words with dots`) // a key keeps its case
+	require.Empty(t, c)
+
+	c, err = load(t, `
+serializer: {linger: 90m}
+HTTP:
+  allowloopback: true
+worker:
+types:
+  - {key: a.b, number: 100002, activity: doAB, taskQueue: q, startToClose: 1m30s, heartbeat: 500ms,
+     retry: {maxAttempts: 7, initial: 2s, backoff: 1.5, max: 1h, nonRetryable: [Gone]}}
+`, nil)
+	require.NoError(t, err)
+	require.Equal(t, 90*time.Minute, c.Serializer.Linger)
+	require.True(t, c.HTTP.AllowLoopback, "keys have no case")
+	require.Equal(t, 5000, c.Serializer.MaxRunSignals, "the rest of a section keeps its defaults")
+	require.Equal(t, Default().Worker, c.Worker, "an empty section keeps its defaults")
+	cat, err := c.Catalogue()
+	require.NoError(t, err)
+	require.Equal(t, []catalogue.Type{{
+		Key: "a.b", Number: 100_002, Label: "a.b",
+		Binding: catalogue.Binding{
+			Activity: "doAB", TaskQueue: "q", StartToCloseSeconds: 90, HeartbeatSeconds: 0.5,
+			Retry: catalogue.Retry{MaxAttempts: 7, InitialSeconds: 2, Backoff: 1.5, MaxSeconds: 3600, NonRetryable: []string{"Gone"}},
+		},
+	}}, cat.Types())
+}
+
+func TestEmptyFileIsTheDefaults(t *testing.T) {
+	t.Parallel()
+	c, err := load(t, "", nil)
+	require.NoError(t, err)
+	c.path = ""
+	require.Equal(t, Default(), c)
+}
+
+func TestEnvironmentOverridesTheFile(t *testing.T) {
+	t.Parallel()
+	c, err := load(t, "http: {allowLoopback: true, maxResponseBytes: 10}\ntaskQueue: a", map[string]string{
+		"SERIATIM_HTTP_ALLOWLOOPBACK":      "false",
+		"SERIATIM_HTTP_MAXRESPONSEBYTES":   "", // as if it were not set
+		"SERIATIM_TASKQUEUE":               "b",
+		"SERIATIM_WORKER_STOPTIMEOUT":      "3s",
+		"SERIATIM_SERIALIZER_MAXRUNEVENTS": "50",
+	})
+	require.NoError(t, err)
+	require.False(t, c.HTTP.AllowLoopback)
+	require.Equal(t, 10, c.HTTP.MaxResponseBytes)
+	require.Equal(t, "b", c.TaskQueue)
+	require.Equal(t, 3*time.Second, c.Worker.StopTimeout)
+	require.Equal(t, 50, c.Serializer.MaxRunEvents)
+}

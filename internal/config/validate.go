@@ -1,0 +1,111 @@
+package config
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/seriatim-go/seriatim/catalogue"
+	"github.com/seriatim-go/seriatim/protocol"
+)
+
+// Bounds of what can be set.
+const (
+	maxTaskQueueBytes = 200 // with the engine's suffix it stays within SQL's 255
+	maxConcurrency    = 100_000
+	maxStopTimeout    = time.Hour
+	maxLinger         = 30 * 24 * time.Hour
+	// The server terminates a run at 51,200 events and refuses its 10,001st
+	// signal; a run takes some more of both while it ends.
+	maxRunEvents  = 40_000
+	maxRunSignals = 9000
+)
+
+// Validate checks each setting's bounds, the connections' forms and the types.
+// The error names every key that is wrong and its value.
+func (c Config) Validate() error {
+	var problems []error
+	if c.TaskQueue == "" || len(c.TaskQueue) > maxTaskQueueBytes {
+		problems = append(problems, fmt.Errorf("taskQueue: %q does not have 1..%d bytes", c.TaskQueue, maxTaskQueueBytes))
+	}
+	problems = append(problems,
+		within("worker.maxConcurrentActivities", c.Worker.MaxConcurrentActivities, 1, maxConcurrency),
+		within("worker.maxConcurrentWorkflowTasks", c.Worker.MaxConcurrentWorkflowTasks, 2, maxConcurrency),
+		within("worker.workflowCacheSize", c.Worker.WorkflowCacheSize, 1, 10_000_000),
+		within("worker.stopTimeout", c.Worker.StopTimeout, 0, maxStopTimeout),
+		within("serializer.linger", c.Serializer.Linger, time.Second, maxLinger),
+		within("serializer.maxRunEvents", c.Serializer.MaxRunEvents, 10, maxRunEvents),
+		within("serializer.maxRunSignals", c.Serializer.MaxRunSignals, 1, maxRunSignals),
+		within("http.maxResponseBytes", c.HTTP.MaxResponseBytes, 1, protocol.MaxResultBytes),
+		c.validateConnections(),
+	)
+	if _, err := c.build(); err != nil {
+		problems = append(problems, fmt.Errorf("types: %w", err))
+	}
+	return errors.Join(problems...)
+}
+
+func within[T cmp.Ordered](key string, value, low, high T) error {
+	if value >= low && value <= high {
+		return nil
+	}
+	return fmt.Errorf("%s: %v is not in %v..%v", key, value, low, high)
+}
+
+// validateConnections checks what is about names; the addresses are judged by
+// the handler that uses them.
+func (c Config) validateConnections() error {
+	var problems []error
+	seen := make(map[string]bool, len(c.HTTP.Connections))
+	for i, connection := range c.HTTP.Connections {
+		key := fmt.Sprintf("http.connections[%d]", i)
+		if connection.Name == "" || seen[connection.Name] {
+			problems = append(problems, fmt.Errorf("%s.name: %q is empty or taken", key, connection.Name))
+		}
+		seen[connection.Name] = true
+		if connection.BaseURL == "" {
+			problems = append(problems, fmt.Errorf("%s.baseURL: is missing for %q", key, connection.Name))
+		}
+		for name, h := range connection.Headers {
+			if (h.Env != "" && h.File != "") || (h.Value != "" && h.Env+h.File != "") {
+				problems = append(problems, fmt.Errorf("%s.headers.%s: has more than one of value, env and file", key, name))
+			}
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// Catalogue builds the catalogue of operation types. The error names the file,
+// the type, the key and its value.
+func (c Config) Catalogue() (*catalogue.Catalogue, error) {
+	built, err := c.build()
+	if err != nil {
+		return nil, fmt.Errorf("%s: types: %w", cmp.Or(c.path, "configuration"), err)
+	}
+	return built, nil
+}
+
+func (c Config) build() (*catalogue.Catalogue, error) {
+	types := make([]catalogue.Type, len(c.Types))
+	for i, t := range c.Types {
+		types[i] = catalogue.Type{
+			Key: t.Key, Number: t.Number, Label: t.Label,
+			Binding: catalogue.Binding{
+				Activity:            t.Activity,
+				TaskQueue:           t.TaskQueue,
+				StartToCloseSeconds: t.StartToClose.Seconds(),
+				HeartbeatSeconds:    t.Heartbeat.Seconds(),
+				Retry: catalogue.Retry{
+					MaxAttempts:    int32(max(-1, min(t.Retry.MaxAttempts, math.MaxInt32))),
+					InitialSeconds: t.Retry.Initial.Seconds(),
+					Backoff:        t.Retry.Backoff,
+					MaxSeconds:     t.Retry.Max.Seconds(),
+					NonRetryable:   t.Retry.NonRetryable,
+				},
+			},
+		}
+	}
+	return catalogue.New(types...)
+}

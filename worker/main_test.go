@@ -1,0 +1,251 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/seriatim-go/seriatim/internal/config"
+	"github.com/seriatim-go/seriatim/protocol"
+)
+
+// file writes a configuration.
+func file(t *testing.T, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "config.yaml")
+	require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+	return path
+}
+
+// start runs the program to its end.
+func start(ctx context.Context, args ...string) (code int, stdout, stderr string) {
+	var out, problems bytes.Buffer
+	code = run(ctx, args, &out, &problems)
+	return code, out.String(), problems.String()
+}
+
+func TestRunAnswersItsExitCode(t *testing.T) {
+	t.Parallel()
+	broken := file(t, "taskQeue: a")
+	for name, c := range map[string]struct {
+		args           []string
+		code           int
+		stdout, stderr string
+	}{
+		"help":                         {[]string{"--help"}, 0, "Examples:\n  worker\n", ""},
+		"the version":                  {[]string{"--version"}, 0, "seriatim worker ", ""},
+		"an unknown flag":              {[]string{"--colour"}, 2, "", "worker: flag provided but not defined: -colour\nRun with --help"},
+		"an argument":                  {[]string{"start"}, 2, "", `unexpected argument "start"`},
+		"an unknown log level":         {[]string{"--log-level", "loud"}, 2, "", `"loud"`},
+		"a file that is not there":     {[]string{"--config", "absent.yaml"}, 2, "", "absent.yaml"},
+		"an unknown setting":           {[]string{"--config", broken}, 2, "", broken + ": taskqeue: is not a setting"},
+		"a wrong catalogue":            {[]string{"--config", file(t, "types: [{key: a}]")}, 2, "", `types: type "a": activity: is missing`},
+		"a wrong connection":           {[]string{"--config", file(t, "http: {connections: [{name: a, baseURL: 'ftp://x'}]}")}, 2, "", `http.connections: connection "a": baseURL: "ftp://x" has scheme "ftp"`},
+		"a secret that is not there":   {[]string{"--config", file(t, "http: {connections: [{name: a, baseURL: 'http://x', headers: {X-A: {env: SERIATIM_ABSENT}}}]}")}, 2, "", "SERIATIM_ABSENT is not set"},
+		"the help names the exit code": {[]string{"-h"}, 0, "Exit codes:", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			code, stdout, stderr := start(context.Background(), c.args...)
+			require.Equal(t, c.code, code)
+			require.Contains(t, stdout, c.stdout)
+			require.Contains(t, stderr, c.stderr)
+			if c.code == 0 {
+				require.Empty(t, stderr)
+			} else {
+				require.Empty(t, stdout)
+			}
+		})
+	}
+}
+
+func TestRunTakesTheFileFromTheEnvironment(t *testing.T) {
+	t.Setenv("SERIATIM_CONFIG", file(t, "taskQueue: 5"))
+	code, _, stderr := start(context.Background())
+	require.Equal(t, exitUsage, code)
+	require.Contains(t, stderr, "taskQueue: 5 is not a string")
+}
+
+func TestRunRefusesWrongConnectionSettings(t *testing.T) {
+	t.Setenv("TEMPORAL_CONFIG_FILE", file(t, "no TOML"))
+	code, _, stderr := start(context.Background(), "--config", "../config.yaml")
+	require.Equal(t, exitUsage, code)
+	require.Contains(t, stderr, "connection settings")
+}
+
+// lines takes each line of a JSON log.
+type lines chan map[string]any
+
+func (l lines) Write(line []byte) (int, error) {
+	var entry map[string]any
+	if err := json.Unmarshal(line, &entry); err != nil {
+		return 0, err
+	}
+	l <- entry
+	return len(line), nil
+}
+
+// A server that is late is no reason to exit; a signal is, and a clean one.
+func TestRunWaitsForTheServerUntilItIsToldToStop(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, listener.Close())
+	t.Setenv("TEMPORAL_ADDRESS", listener.Addr().String())
+	t.Setenv("TEMPORAL_NAMESPACE", "orders")
+	t.Setenv("TEMPORAL_CONFIG_FILE", file(t, ""))
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	logged, code := make(lines, 100), make(chan int)
+	go func() { code <- run(ctx, []string{"--config", "../config.yaml"}, &bytes.Buffer{}, logged) }()
+	select {
+	case entry := <-logged:
+		require.Equal(t, "WARN", entry["level"])
+		require.Equal(t, "Temporal is not there yet.", entry["msg"])
+		require.Equal(t, listener.Addr().String(), entry["address"])
+		require.Equal(t, "orders", entry["namespace"])
+		require.Equal(t, "1s", entry["retryIn"])
+	case <-time.After(time.Minute):
+		require.Fail(t, "it says nothing")
+	}
+	stop()
+	select {
+	case ended := <-code:
+		require.Equal(t, exitStopped, ended)
+	case <-time.After(time.Minute):
+		require.Fail(t, "it does not stop")
+	}
+}
+
+func TestOnlyWrongCredentialsEndTheWait(t *testing.T) {
+	t.Parallel()
+	for _, err := range []error{
+		serviceerror.NewPermissionDenied("no", ""),
+		serviceerror.NewInvalidArgument("no"),
+		status.Error(codes.Unauthenticated, "no"),
+	} {
+		require.True(t, permanent(err), err)
+	}
+	for _, err := range []error{
+		serviceerror.NewUnavailable("away"),
+		serviceerror.NewNamespaceNotFound("orders"),
+		serviceerror.NewDeadlineExceeded("slow"),
+		serviceerror.NewResourceExhausted(0, "busy"),
+		context.DeadlineExceeded,
+		errors.New("connection refused"),
+	} {
+		require.False(t, permanent(err), err)
+	}
+}
+
+func TestSearchAttributesAreAllThereOrNamed(t *testing.T) {
+	t.Parallel()
+	all := protocol.SearchAttributes()
+	missing, wrong := compare(all)
+	require.Empty(t, missing)
+	require.Empty(t, wrong)
+
+	delete(all, "QueueDepth")
+	delete(all, "OperationType")
+	all["PostponeUntil"] = "Text"
+	missing, wrong = compare(all)
+	require.Equal(t, []string{"OperationType", "QueueDepth"}, missing)
+	require.Equal(t, []string{"PostponeUntil is Text, not Datetime"}, wrong)
+	require.Equal(t,
+		"temporal operator search-attribute create --namespace orders --name OperationType --type Keyword --name QueueDepth --type Int",
+		createCommand("orders", missing))
+}
+
+func TestEveryConnectionReachesTheHandler(t *testing.T) {
+	t.Parallel()
+	c, err := config.Load(file(t, "http: {connections: [{name: a, baseURL: 'http://x', headers: {X-A: {env: A}}}]}"),
+		func(string) (string, bool) { return "", false })
+	require.NoError(t, err)
+	_, err = newHandlers(c, func(name string) (string, bool) { return "broken\nvalue", name == "A" })
+	require.ErrorContains(t, err, `connection "a": headers.x-a: has a value with a control character`)
+	require.NotContains(t, err.Error(), "broken")
+}
+
+func TestCommittedConfigurationBindsOnlyWhatTheWorkerHas(t *testing.T) {
+	t.Parallel()
+	c, err := config.Load("../config.yaml", func(string) (string, bool) { return "", false })
+	require.NoError(t, err)
+	built, err := newHandlers(c, nil)
+	require.NoError(t, err)
+	for _, bound := range built.catalogue.Types() {
+		require.Contains(t, built.activities, bound.Binding.Activity)
+	}
+}
+
+// What the SDK and the registries panic on would show here.
+func TestWorkersAreBuilt(t *testing.T) {
+	t.Parallel()
+	c, err := client.NewLazyClient(client.Options{})
+	require.NoError(t, err)
+	t.Cleanup(c.Close)
+	loaded, err := config.Load("../config.yaml", func(string) (string, bool) { return "", false })
+	require.NoError(t, err)
+	built, err := newHandlers(loaded, nil)
+	require.NoError(t, err)
+	require.NotPanics(t, func() {
+		newWorker(site{client: c}, setup{config: loaded, handlers: built}, nil)
+		newEngineWorker(site{client: c}, setup{config: loaded}, nil)
+	})
+}
+
+// fake is a worker that only starts and stops.
+type fake struct {
+	worker.Worker
+	startError error
+	log        chan string
+}
+
+func (f fake) Start() error { f.log <- "start"; return f.startError }
+func (f fake) Stop()        { f.log <- "stop" }
+
+func TestRunAllStopsEveryWorkerThatItStarted(t *testing.T) {
+	t.Parallel()
+	ended, end := context.WithCancel(context.Background())
+	end()
+	broken := errors.New("broken")
+	failed := make(chan error, 1)
+	failed <- broken
+	for name, c := range map[string]struct {
+		ctx    context.Context
+		failed chan error
+		second error
+		log    string
+		err    error
+	}{
+		"when it is told to stop": {ended, make(chan error, 1), nil, "start start stop stop", nil},
+		"when one fails":          {context.Background(), failed, nil, "start start stop stop", broken},
+		"when one does not start": {context.Background(), make(chan error, 1), broken, "start start stop", broken},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			log := make(chan string, 10)
+			err := runAll(c.ctx, c.failed, slog.New(slog.DiscardHandler), fake{log: log}, fake{startError: c.second, log: log})
+			require.ErrorIs(t, err, c.err)
+			close(log)
+			var calls []string
+			for call := range log {
+				calls = append(calls, call)
+			}
+			require.Equal(t, c.log, strings.Join(calls, " "))
+		})
+	}
+}

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"go.temporal.io/sdk/worker"
+
+	"github.com/seriatim-go/seriatim/activities"
+	"github.com/seriatim-go/seriatim/catalogue"
+	"github.com/seriatim-go/seriatim/internal/config"
+	"github.com/seriatim-go/seriatim/protocol"
+	"github.com/seriatim-go/seriatim/workflows"
+)
+
+// deadlockTimeout is how long one workflow task may compute. The SDK's second is
+// short for a serializer that takes in a large batch on a busy machine.
+const deadlockTimeout = 5 * time.Second
+
+// engineStopTimeout is how long the engine's activities may go on when the
+// worker stops. They only look, and another worker repeats them.
+const engineStopTimeout = time.Second
+
+// handlers are the handlers of this worker and the catalogue that binds
+// operation types to them and to those of other workers.
+type handlers struct {
+	activities activities.Handlers
+	catalogue  *catalogue.Catalogue
+}
+
+// newHandlers builds the handlers that the configuration describes.
+func newHandlers(c config.Config, env config.Env) (handlers, error) {
+	options := activities.HTTPOptions{
+		AllowLoopback:        c.HTTP.AllowLoopback,
+		DenyPrivate:          c.HTTP.DenyPrivate,
+		ProxyFromEnvironment: c.HTTP.ProxyFromEnvironment,
+		MaxResponseBytes:     c.HTTP.MaxResponseBytes,
+	}
+	for _, connection := range c.HTTP.Connections {
+		headers, err := c.Headers(connection, env)
+		if err != nil {
+			return handlers{}, err
+		}
+		options.Connections = append(options.Connections, activities.Connection{
+			Name: connection.Name, BaseURL: connection.BaseURL, Headers: headers,
+		})
+	}
+	http, err := activities.HTTP(options)
+	if err != nil {
+		return handlers{}, fmt.Errorf("http.connections: %w", err)
+	}
+	cat, err := c.Catalogue()
+	if err != nil {
+		return handlers{}, err
+	}
+	return handlers{activities.Handlers{activities.HTTPActivity: http}, cat}, nil
+}
+
+// serve connects and runs the workers until ctx is done.
+func serve(ctx context.Context, s setup, logger *slog.Logger) error {
+	server, err := connect(ctx, s.connection, logger)
+	if ctx.Err() != nil {
+		return nil // told to stop before the server was there
+	}
+	if err != nil {
+		return err
+	}
+	defer server.client.Close()
+	worker.SetStickyWorkflowCacheSize(s.config.Worker.WorkflowCacheSize)
+	failed := make(chan error, 1)
+	return runAll(ctx, failed, logger,
+		newWorker(server, s, failed),
+		newEngineWorker(server, s, failed),
+	)
+}
+
+// newWorker runs the workflows and this worker's handlers.
+func newWorker(server site, s setup, failed chan<- error) worker.Worker {
+	c := s.config
+	w := worker.New(server.client, c.TaskQueue, worker.Options{
+		MaxConcurrentActivityExecutionSize:     c.Worker.MaxConcurrentActivities,
+		MaxConcurrentWorkflowTaskExecutionSize: c.Worker.MaxConcurrentWorkflowTasks,
+		WorkerStopTimeout:                      c.Worker.StopTimeout,
+		WorkflowTaskPollerBehavior:             autoscaling(),
+		ActivityTaskPollerBehavior:             autoscaling(),
+		DeadlockDetectionTimeout:               deadlockTimeout,
+		DisableRegistrationAliasing:            true,
+		OnFatalError:                           first(failed),
+	})
+	workflows.Register(w, s.handlers.catalogue, workflows.Options{
+		SearchAttributes: server.searchAttributes,
+		Linger:           c.Serializer.Linger,
+		MaxRunEvents:     c.Serializer.MaxRunEvents,
+		MaxRunSignals:    c.Serializer.MaxRunSignals,
+	})
+	activities.Register(w, s.handlers.activities)
+	return w
+}
+
+// newEngineWorker runs the engine's own activities, on slots that handlers never
+// take.
+func newEngineWorker(server site, s setup, failed chan<- error) worker.Worker {
+	w := worker.New(server.client, s.config.TaskQueue+protocol.EngineTaskQueueSuffix, worker.Options{
+		WorkerStopTimeout:          engineStopTimeout,
+		ActivityTaskPollerBehavior: autoscaling(),
+		DisableWorkflowWorker:      true,
+		OnFatalError:               first(failed),
+	})
+	activities.RegisterEngine(w, server.client, workflows.RebuildToken)
+	return w
+}
+
+func autoscaling() worker.PollerBehavior {
+	return worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{})
+}
+
+// first keeps the first fatal error of all workers.
+func first(failed chan<- error) func(error) {
+	return func(err error) {
+		select {
+		case failed <- err:
+		default:
+		}
+	}
+}
+
+// runAll starts the workers, waits until ctx is done or one of them fails, and
+// stops them all.
+func runAll(ctx context.Context, failed <-chan error, logger *slog.Logger, workers ...worker.Worker) error {
+	var err error
+	started := 0
+	for _, w := range workers {
+		if err = w.Start(); err != nil {
+			break
+		}
+		started++
+	}
+	if err == nil {
+		logger.Info("The worker runs.")
+		select {
+		case <-ctx.Done():
+		case err = <-failed:
+		}
+	}
+	logger.Info("The worker stops.")
+	var stopping sync.WaitGroup
+	for _, w := range workers[:started] {
+		stopping.Go(w.Stop)
+	}
+	stopping.Wait()
+	select {
+	case late := <-failed:
+		err = errors.Join(err, late)
+	default:
+	}
+	return err
+}
