@@ -6,6 +6,7 @@ package catalogue
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -134,6 +135,12 @@ func (t Type) validate() error {
 	return t.Binding.validate()
 }
 
+// Bounds of a binding's times, so that each is one that the server takes.
+const (
+	minSeconds = 0.001
+	maxSeconds = 10 * 365 * 24 * 60 * 60
+)
+
 func (b Binding) validate() error {
 	switch {
 	case b.Activity == "":
@@ -148,6 +155,20 @@ func (b Binding) validate() error {
 		return fmt.Errorf("retry: waits from %vs up to %vs are not ascending", b.Retry.InitialSeconds, b.Retry.MaxSeconds)
 	case b.Retry.Backoff < 1:
 		return fmt.Errorf("retry.backoff: %v is less than 1", b.Retry.Backoff)
+	case math.IsNaN(b.Retry.Backoff) || math.IsInf(b.Retry.Backoff, 0):
+		return fmt.Errorf("retry.backoff: %v is not a number", b.Retry.Backoff)
+	}
+	return errors.Join(
+		checkSeconds("startToClose", b.StartToCloseSeconds),
+		checkSeconds("heartbeat", max(b.HeartbeatSeconds, minSeconds)), // 0 is none
+		checkSeconds("retry.initial", b.Retry.InitialSeconds),
+		checkSeconds("retry.max", b.Retry.MaxSeconds),
+	)
+}
+
+func checkSeconds(name string, value float64) error {
+	if inside := minSeconds <= value && value <= maxSeconds; !inside { // not a number is outside too
+		return fmt.Errorf("%s: %vs is not in %vs..%vs", name, value, minSeconds, maxSeconds)
 	}
 	return nil
 }

@@ -72,6 +72,8 @@ type SerializerState struct {
 	// NextSequence is what the next accepted operation gets.
 	NextSequence int64  `json:"nextSequence"`
 	Counts       Counts `json:"counts"`
+	// Predecessor is how the token's serializer before this chain ended.
+	Predecessor Predecessor `json:"predecessor"`
 	// Rejects are the last submissions that were not accepted, oldest first, at
 	// most 50.
 	Rejects []Reject `json:"rejects,omitempty"`
@@ -143,4 +145,46 @@ type AwaitReply struct {
 	Token       string `json:"token,omitempty"`
 	Sequence    int64  `json:"sequence,omitempty"`
 	ContentHash string `json:"contentHash,omitempty"`
+}
+
+// PredecessorLook says what is known of the serializer before a chain of runs.
+type PredecessorLook string
+
+// The looks.
+const (
+	// PredecessorNone: there was none, or it ended as it should.
+	PredecessorNone PredecessorLook = "none"
+	// PredecessorUnchecked: nobody looked, or the look failed.
+	PredecessorUnchecked PredecessorLook = "unchecked"
+	// PredecessorRecovered: the server had closed it, and what it still had to
+	// do goes on in this chain.
+	PredecessorRecovered PredecessorLook = "recovered"
+	// PredecessorTerminated: a person ended it. What it still had to do is in
+	// its history and is not run.
+	PredecessorTerminated PredecessorLook = "terminated"
+	// PredecessorAbnormal is the engine's answer for one that did not end as it
+	// should; a state never shows it.
+	PredecessorAbnormal PredecessorLook = "abnormal"
+)
+
+// Predecessor is how a token's serializer ended before the current chain of
+// runs. Without Look the fields after it are empty.
+type Predecessor struct {
+	Look PredecessorLook `json:"look"`
+	// RunID is the closed run, Status how Temporal closed it.
+	RunID  string `json:"runId,omitempty"`
+	Status string `json:"status,omitempty"`
+	// ByServer says that the server closed it, for a limit or a timeout.
+	ByServer bool `json:"byServer,omitempty"`
+	// Identity and Reason are those of a termination.
+	Identity string `json:"identity,omitempty"`
+	Reason   string `json:"reason,omitempty"`
+	// Queued is how many operations it still had: recovered, or left.
+	Queued int `json:"queued,omitempty"`
+}
+
+// PredecessorRequest asks for the run before RunID, or for RunID itself.
+type PredecessorRequest struct {
+	WorkflowID string `json:"workflowId"`
+	RunID      string `json:"runId"`
 }

@@ -34,9 +34,18 @@ const (
 	OperationClosedSignalName = "operationClosed"
 )
 
-// AwaitOperationActivity is the engine's own activity that looks at an
-// operation's execution: an AwaitRequest, answered by an AwaitReply.
-const AwaitOperationActivity = "AwaitOperation"
+// The engine's own activities.
+const (
+	// AwaitOperationActivity looks at an operation's execution: an AwaitRequest,
+	// answered by an AwaitReply.
+	AwaitOperationActivity = "AwaitOperation"
+	// FindPredecessorActivity looks how the serializer before ended: a
+	// PredecessorRequest, answered by a Predecessor.
+	FindPredecessorActivity = "FindPredecessor"
+	// RebuildTokenActivity reads from the history of a closed serializer what it
+	// still had to do: a PredecessorRequest that names the run.
+	RebuildTokenActivity = "RebuildToken"
+)
 
 // Updates. Each exists on Operation, for an operation that has started, and on
 // Serializer, with "operationId", for one that still queues.

@@ -40,6 +40,13 @@ const (
 	lookHeartbeat   = 20 * time.Second
 )
 
+// adoptHead begins to watch the head that another run started, if there is one.
+func (s *serializer) adoptHead(prove bool) {
+	if head := s.queue.Head; head != nil {
+		s.head = &child{entry: *head, since: s.startedOn, adopted: s.adopt(*head, prove)}
+	}
+}
+
 // adopt begins to watch an execution.
 func (s *serializer) adopt(entry Entry, prove bool) *adoption {
 	a := &adoption{entry: entry, prove: prove, pause: adoptedFirstGap}
@@ -59,7 +66,7 @@ func (s *serializer) adopt(entry Entry, prove bool) *adoption {
 func (a *adoption) startLook(s *serializer, wait time.Duration) {
 	a.timer = nil
 	ctx := workflow.WithActivityOptions(s.ctx, workflow.ActivityOptions{
-		TaskQueue:           workflow.GetInfo(s.ctx).TaskQueueName + protocol.EngineTaskQueueSuffix,
+		TaskQueue:           engineTaskQueue(s.ctx),
 		StartToCloseTimeout: wait + lookSlack,
 		HeartbeatTimeout:    lookHeartbeat,
 		Summary:             "watches " + cut(a.entry.Operation.ID, maxSummaryBytes-10),

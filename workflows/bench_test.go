@@ -45,6 +45,9 @@ func newBench(t *testing.T, o Options) *bench {
 	require.NoError(t, err)
 	Register(b.TestWorkflowEnvironment, cat, o)
 	b.RegisterActivityWithOptions(b.record, activity.RegisterOptions{Name: "record"})
+	b.RegisterActivityWithOptions(func(context.Context, protocol.PredecessorRequest) (protocol.Predecessor, error) {
+		return protocol.Predecessor{Look: protocol.PredecessorNone}, nil
+	}, activity.RegisterOptions{Name: protocol.FindPredecessorActivity})
 	return b
 }
 

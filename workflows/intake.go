@@ -33,7 +33,7 @@ func (s *serializer) intake(ctx workflow.Context) (some bool) {
 		}
 		some = true
 		s.signals++
-		n, bytes := s.take(raw)
+		n, bytes := s.queue.take(raw, s.refused, workflow.Now(ctx))
 		if operations, size = operations+n, size+bytes; operations >= maxSliceOperations || size >= maxSliceBytes {
 			operations, size = 0, 0
 			yield(ctx)
@@ -42,20 +42,20 @@ func (s *serializer) intake(ctx workflow.Context) (some bool) {
 	return some
 }
 
-// take hands one signal's operations to the queue.
-func (s *serializer) take(raw converter.RawValue) (operations, size int) {
-	now := workflow.Now(s.ctx)
-	if s.refused != "" {
-		s.queue.Reject(protocol.ErrTypeInvalidOperation, "", s.refused, now)
+// take hands one signal's operations to the queue; refused is why nothing can
+// be accepted, if so.
+func (q *Queue) take(raw converter.RawValue, refused string, now time.Time) (operations, size int) {
+	if refused != "" {
+		q.Reject(protocol.ErrTypeInvalidOperation, "", refused, now)
 		return 1, 0
 	}
 	submitted, err := submission(raw)
 	if err != nil {
-		s.queue.Reject(protocol.ErrTypeInvalidOperation, "", err.Error(), now)
+		q.Reject(protocol.ErrTypeInvalidOperation, "", err.Error(), now)
 		return 1, 0
 	}
 	for _, one := range submitted {
-		s.queue.Submit(one, now)
+		q.Submit(one, now)
 		size += len(one)
 	}
 	return max(1, len(submitted)), size

@@ -23,6 +23,11 @@ type Options struct {
 	// hand-off from one operation to the next after one of them, or when the
 	// server suggests it.
 	MaxRunEvents, MaxRunSignals int
+	// NoLookBack leaves out what a token's first run does: it looks how the
+	// serializer before it ended, and goes on with what that left if the server
+	// had closed it. The look is one activity on the engine's queue and a share of
+	// one visibility request.
+	NoLookBack bool
 }
 
 func (o Options) withDefaults() Options {

@@ -26,6 +26,9 @@ type serializer struct {
 	settings settings
 	refused  string // why nothing can be accepted in this run, if so
 
+	predecessor protocol.Predecessor
+	lookingBack bool // nothing is taken in before that is done
+
 	submissions workflow.ReceiveChannel
 	hints       workflow.ReceiveChannel // an adopted operation is about to close
 	signals     int                     // received in this run
@@ -44,6 +47,8 @@ type carried struct {
 	Queue   *Queue  `json:"queue"`
 	Answers answers `json:"answers"`
 	Refused string  `json:"refused,omitempty"`
+	// Predecessor is how the chain before this one ended.
+	Predecessor protocol.Predecessor `json:"predecessor"`
 	// HeadInDoubt says that the execution with the head's id may be another's.
 	HeadInDoubt bool `json:"headInDoubt,omitempty"`
 }
@@ -54,6 +59,7 @@ type settings struct {
 	Linger           time.Duration `json:"lingerNanoseconds"`
 	MaxRunEvents     int           `json:"maxRunEvents"`
 	MaxRunSignals    int           `json:"maxRunSignals"`
+	NoLookBack       bool          `json:"noLookBack,omitempty"`
 }
 
 const (
@@ -94,9 +100,7 @@ func (d *definitions) newSerializer(root workflow.Context, input, state converte
 		return nil, err
 	}
 	s.queue.Counts.Runs++
-	if s.queue.Head != nil {
-		s.head = &child{entry: *s.queue.Head, since: s.startedOn, adopted: s.adopt(*s.queue.Head, doubt)}
-	}
+	s.adoptHead(doubt)
 	return s, s.setHandlers()
 }
 
@@ -112,8 +116,10 @@ func (s *serializer) restore(input, state converter.RawValue) (headInDoubt bool)
 			panic(fmt.Sprintf("the state of the run before cannot be read: %v", err))
 		}
 		s.queue, s.answers, s.refused = before.Queue, before.Answers, before.Refused
+		s.predecessor = before.Predecessor
 		return before.HeadInDoubt
 	}
+	s.predecessor.Look = protocol.PredecessorNone
 	token, refused, warning := tokenOf(info.WorkflowExecution.ID, input)
 	s.queue, s.refused = NewQueue(token, s.startedOn), refused
 	for _, problem := range []string{refused, warning} {
@@ -141,6 +147,7 @@ func (s *serializer) recordSettings() error {
 
 // run is the loop: take in, see what completed, start what may start, wait.
 func (s *serializer) run() error {
+	s.lookBack()
 	for {
 		s.intake(s.ctx)
 		s.handleCancellation()
@@ -251,7 +258,7 @@ func (s *serializer) continueAsNew() error {
 	return workflow.NewContinueAsNewError(s.ctx, protocol.SerializerWorkflow,
 		protocol.SerializerInput{Token: s.queue.Token},
 		carried{
-			Queue: s.queue, Answers: s.answers, Refused: s.refused,
+			Queue: s.queue, Answers: s.answers, Refused: s.refused, Predecessor: s.predecessor,
 			HeadInDoubt: s.head != nil && s.head.adopted != nil && s.head.adopted.prove,
 		})
 }
@@ -274,7 +281,12 @@ func (s *serializer) details() string {
 	if s.refused != "" {
 		return "**Refused** " + escape(s.refused)
 	}
-	return cut(s.queue.Details(workflow.Now(s.ctx)), maxDetailsBytes)
+	text := s.queue.Details(workflow.Now(s.ctx))
+	if p := s.predecessor; p.RunID != "" {
+		text += fmt.Sprintf("\n**Before** run %s ended %s (%s): %s, with %d operations queued\n",
+			p.RunID, p.Status, escape(cut(p.Reason, maxRejectBytes)), p.Look, p.Queued)
+	}
+	return cut(text, maxDetailsBytes)
 }
 
 // dependencyToken is the token's search attribute.

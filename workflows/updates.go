@@ -39,7 +39,7 @@ func (s *serializer) setHandlers() error {
 
 func (s *serializer) state() (protocol.SerializerState, error) {
 	state := s.queue.State(workflow.Now(s.ctx))
-	state.Refused = s.refused
+	state.Refused, state.Predecessor = s.refused, s.predecessor
 	return state, nil
 }
 
@@ -61,7 +61,7 @@ func setUpdate[T any](
 		if err == nil {
 			err = protocol.ValidateID(id)
 		}
-		if err == nil && s.submissions.Len() == 0 {
+		if err == nil && s.submissions.Len() == 0 && !s.lookingBack {
 			_, err = s.queue.waitingAt(id)
 		}
 		return refuse(err)
@@ -69,6 +69,9 @@ func setUpdate[T any](
 	handle := func(ctx workflow.Context, request T) (protocol.Record, error) {
 		if before := s.answers.find(updateID(ctx)); before != nil {
 			return before.result()
+		}
+		if err := workflow.Await(ctx, func() bool { return !s.lookingBack }); err != nil {
+			return protocol.Record{}, err
 		}
 		s.intake(ctx)
 		record, err := do(request)

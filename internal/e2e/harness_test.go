@@ -82,7 +82,7 @@ func (s *site) startWorker() {
 	workflows.Register(operations, cat, s.options)
 	operations.RegisterActivityWithOptions(s.record, activity.RegisterOptions{Name: "record"})
 	engine := worker.New(s.Client, s.taskQueue+protocol.EngineTaskQueueSuffix, options)
-	activities.RegisterEngine(engine, s.Client)
+	activities.RegisterEngine(engine, s.Client, workflows.RebuildToken)
 	s.workers = []worker.Worker{operations, engine}
 	for _, w := range s.workers {
 		require.NoError(s.t, w.Start())

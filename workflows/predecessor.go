@@ -1,0 +1,97 @@
+package workflows
+
+import (
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/seriatim-go/seriatim/protocol"
+)
+
+// How long a new chain waits for the look at its predecessor before it goes on
+// without, and for the reading of a history.
+const (
+	findTimeout    = 20 * time.Second
+	rebuildTimeout = 10 * time.Minute
+)
+
+// lookBack finds out, before a new chain of runs takes anything in, how the one
+// before it ended. One that the server closed, for a limit or a timeout, had
+// accepted operations that were never started: they go on here, first. One that
+// a person terminated is only reported; but an operation of it that still runs
+// is waited for in both cases.
+func (s *serializer) lookBack() {
+	if !s.mustLookBack() {
+		return
+	}
+	s.lookingBack = true
+	defer func() { s.lookingBack = false }()
+	found := s.findPredecessor()
+	if found.Look == protocol.PredecessorAbnormal {
+		s.takeOver(&found)
+	}
+	s.predecessor = found
+}
+
+func (s *serializer) mustLookBack() bool {
+	fresh := s.queue.Counts.Runs == 1 && s.refused == ""
+	if fresh && s.settings.NoLookBack {
+		s.predecessor.Look = protocol.PredecessorUnchecked
+	}
+	return fresh && !s.settings.NoLookBack
+}
+
+func (s *serializer) findPredecessor() (found protocol.Predecessor) {
+	info := workflow.GetInfo(s.ctx).WorkflowExecution
+	err := s.engine(protocol.FindPredecessorActivity, "looks how the serializer before ended", findTimeout,
+		protocol.PredecessorRequest{WorkflowID: info.ID, RunID: info.RunID}, &found)
+	if err != nil {
+		workflow.GetLogger(s.ctx).Warn("the serializer before was not looked at", "error", err)
+		return protocol.Predecessor{Look: protocol.PredecessorUnchecked, Reason: cut(err.Error(), maxRejectBytes)}
+	}
+	return found
+}
+
+// takeOver goes on where the predecessor was stopped.
+func (s *serializer) takeOver(found *protocol.Predecessor) {
+	var before carried
+	err := s.engine(protocol.RebuildTokenActivity, "reads what the serializer before still had to do", rebuildTimeout,
+		protocol.PredecessorRequest{WorkflowID: workflow.GetInfo(s.ctx).WorkflowExecution.ID, RunID: found.RunID}, &before)
+	if err != nil || before.Queue == nil {
+		found.Look = protocol.PredecessorUnchecked
+		found.Reason = cut(fmt.Sprintf("its history cannot be read: %v", err), maxRejectBytes)
+		return
+	}
+	found.Queued = len(before.Queue.Waiting) + len(before.Queue.Ended)
+	fresh := s.queue
+	if found.ByServer {
+		found.Look = protocol.PredecessorRecovered
+		s.queue = before.Queue
+		s.queue.Counts.Runs++
+		s.queue.NextSequence = max(s.queue.NextSequence, fresh.NextSequence)
+	} else {
+		found.Look = protocol.PredecessorTerminated
+		s.queue.Head = before.Queue.Head
+		s.queue.NextSequence = max(fresh.NextSequence, before.Queue.NextSequence)
+	}
+	s.adoptHead(mustProve)
+}
+
+// engine has one of the engine's activities called, with retries up to the
+// timeout.
+func (s *serializer) engine(activity, summary string, timeout time.Duration, request, answer any) error {
+	ctx := workflow.WithActivityOptions(s.ctx, workflow.ActivityOptions{
+		TaskQueue:              engineTaskQueue(s.ctx),
+		ScheduleToCloseTimeout: timeout,
+		StartToCloseTimeout:    timeout / 2,
+		Summary:                summary,
+		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: 200 * time.Millisecond, MaximumInterval: 5 * time.Second},
+	})
+	return workflow.ExecuteActivity(ctx, activity, request).Get(ctx, answer)
+}
+
+func engineTaskQueue(ctx workflow.Context) string {
+	return workflow.GetInfo(ctx).TaskQueueName + protocol.EngineTaskQueueSuffix
+}

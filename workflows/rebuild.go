@@ -1,0 +1,229 @@
+package workflows
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	commonpb "go.temporal.io/api/common/v1"
+	enumspb "go.temporal.io/api/enums/v1"
+	historypb "go.temporal.io/api/history/v1"
+	"go.temporal.io/sdk/converter"
+
+	"github.com/seriatim-go/seriatim/protocol"
+)
+
+// RebuildToken reads, event by event, the history of a serializer's run that did
+// not end as it should, and answers what the run after it would have been given:
+// everything accepted that has no execution yet, in order. The engine's activity
+// hands it to the chain that comes next. next answers nil after the last event.
+//
+// It follows the serializer's own rules over the same Queue, so an operation
+// gets the id and the sequence that it had.
+func RebuildToken(workflowID string, next func() (*historypb.HistoryEvent, error)) (any, error) {
+	r := &rebuild{workflowID: workflowID, times: map[int64]time.Time{}, children: map[int64]rebuiltChild{}, looks: map[int64]bool{}}
+	for {
+		event, err := next()
+		if err != nil {
+			return nil, err
+		}
+		if event == nil {
+			r.flush(r.last)
+			return carried{Queue: r.queue, Refused: r.refused, HeadInDoubt: true}, nil
+		}
+		if err := r.read(event); err != nil {
+			return nil, fmt.Errorf("history event %d: %w", event.GetEventId(), err)
+		}
+	}
+}
+
+// rebuild is a run as far as its history was read.
+type rebuild struct {
+	workflowID   string
+	input, state converter.RawValue
+	queue        *Queue
+	refused      string
+
+	// What arrived since the last workflow task: a task sees all of it at once.
+	signals   []converter.RawValue
+	updates   []*historypb.WorkflowExecutionUpdateAcceptedEventAttributes
+	cancelled bool
+
+	last     time.Time
+	times    map[int64]time.Time // when each workflow task started
+	children map[int64]rebuiltChild
+	looks    map[int64]bool // the engine's looks at an adopted head
+}
+
+// rebuiltChild is an execution that the run asked for.
+type rebuiltChild struct {
+	id    string
+	ended bool // it only recorded an end
+}
+
+// read takes one event in.
+func (r *rebuild) read(event *historypb.HistoryEvent) error {
+	r.last = event.GetEventTime().AsTime()
+	switch event.GetEventType() {
+	case enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
+		a := event.GetWorkflowExecutionStartedEventAttributes()
+		r.input = rawPayload(a.GetInput(), 0)
+		if a.GetContinuedExecutionRunId() != "" {
+			r.state = rawPayload(a.GetInput(), 1)
+		}
+	case enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
+		a := event.GetWorkflowExecutionSignaledEventAttributes()
+		if a.GetSignalName() == protocol.SubmitSignalName {
+			r.signals = append(r.signals, rawPayload(a.GetInput(), 0))
+		}
+	case enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED:
+		r.updates = append(r.updates, event.GetWorkflowExecutionUpdateAcceptedEventAttributes())
+	case enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED:
+		r.cancelled = true
+	case enumspb.EVENT_TYPE_WORKFLOW_TASK_STARTED:
+		r.times[event.GetEventId()] = r.last
+	case enumspb.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
+		r.flush(r.times[event.GetWorkflowTaskCompletedEventAttributes().GetStartedEventId()])
+		clear(r.times)
+	default:
+		return r.readExecution(event)
+	}
+	return nil
+}
+
+// readExecution takes in what the run did about executions.
+func (r *rebuild) readExecution(event *historypb.HistoryEvent) error {
+	switch event.GetEventType() {
+	case enumspb.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED:
+		return r.started(event)
+	case enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED:
+		r.closed(event.GetChildWorkflowExecutionCompletedEventAttributes().GetInitiatedEventId(), protocol.Succeeded)
+	case enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_FAILED:
+		r.closed(event.GetChildWorkflowExecutionFailedEventAttributes().GetInitiatedEventId(), protocol.Failed)
+	case enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_TIMED_OUT:
+		r.closed(event.GetChildWorkflowExecutionTimedOutEventAttributes().GetInitiatedEventId(), protocol.Failed)
+	case enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_CANCELED:
+		r.closed(event.GetChildWorkflowExecutionCanceledEventAttributes().GetInitiatedEventId(), protocol.Canceled)
+	case enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_TERMINATED:
+		r.closed(event.GetChildWorkflowExecutionTerminatedEventAttributes().GetInitiatedEventId(), protocol.Canceled)
+	case enumspb.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
+		a := event.GetActivityTaskScheduledEventAttributes()
+		r.looks[event.GetEventId()] = a.GetActivityType().GetName() == protocol.AwaitOperationActivity
+	case enumspb.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
+		return r.looked(event.GetActivityTaskCompletedEventAttributes())
+	}
+	return nil
+}
+
+// flush does what a workflow task does first: take in the signals, then answer
+// the updates, then see the cancellation.
+func (r *rebuild) flush(now time.Time) {
+	if r.queue == nil {
+		r.begin(now)
+	}
+	for _, raw := range r.signals {
+		r.queue.take(raw, r.refused, now)
+	}
+	for _, update := range r.updates {
+		r.apply(update, now)
+	}
+	if r.cancelled {
+		r.queue.CancelAll("the token's workflow was cancelled", now)
+	}
+	r.signals, r.updates, r.cancelled = nil, nil, false
+}
+
+func (r *rebuild) begin(now time.Time) {
+	var before carried
+	if payload := r.state.Payload(); payload != nil && json.Unmarshal(payload.GetData(), &before) == nil && before.Queue != nil {
+		r.queue, r.refused = before.Queue, before.Refused
+		return
+	}
+	token, refused, _ := tokenOf(r.workflowID, r.input)
+	r.queue, r.refused = NewQueue(token, now), refused
+}
+
+// apply carries out an update that the run accepted; what its handler refused
+// then is refused now.
+func (r *rebuild) apply(update *historypb.WorkflowExecutionUpdateAcceptedEventAttributes, now time.Time) {
+	input := update.GetAcceptedRequest().GetInput()
+	raw := rawPayload(input.GetArgs(), 0)
+	if raw.Payload() == nil {
+		return
+	}
+	switch input.GetName() {
+	case protocol.CancelUpdateName:
+		var request protocol.CancelRequest
+		if json.Unmarshal(raw.Payload().GetData(), &request) == nil {
+			_, _ = r.queue.Cancel(request.OperationID, request.Reason, now)
+		}
+	case protocol.PostponeUpdateName:
+		var request protocol.PostponeRequest
+		if json.Unmarshal(raw.Payload().GetData(), &request) == nil {
+			_, _ = r.queue.Postpone(request.OperationID, request.Until, now)
+		}
+	}
+}
+
+// started takes an operation out of the queue since the run asked for its
+// execution. Whether that came to be is found out by whoever adopts the head.
+func (r *rebuild) started(event *historypb.HistoryEvent) error {
+	a := event.GetStartChildWorkflowExecutionInitiatedEventAttributes()
+	id, ok := protocol.OperationID(a.GetWorkflowId())
+	if !ok {
+		return fmt.Errorf("workflow id %q is not one of an operation", a.GetWorkflowId())
+	}
+	if slices.ContainsFunc(r.queue.Ended, func(e Entry) bool { return e.Operation.ID == id }) {
+		r.children[event.GetEventId()] = rebuiltChild{id: id, ended: true}
+		return nil
+	}
+	at, err := r.queue.waitingAt(id)
+	if r.queue.Head != nil && r.queue.Head.Operation.ID == id {
+		err = nil // started once more, since nothing had its id after all
+	} else if err == nil {
+		head := r.queue.remove(at)
+		r.queue.Head = &head
+	}
+	r.children[event.GetEventId()] = rebuiltChild{id: id}
+	return err
+}
+
+// closed notes the end of an execution.
+func (r *rebuild) closed(initiated int64, status protocol.StatusCode) {
+	child, known := r.children[initiated]
+	delete(r.children, initiated)
+	switch {
+	case !known:
+	case child.ended:
+		r.queue.EndedClosed(child.id, end{status: status}, r.last)
+	case r.queue.Head != nil && r.queue.Head.Operation.ID == child.id:
+		r.queue.HeadCompleted(end{status: status}, r.last)
+	}
+}
+
+// looked notes what the engine saw of an adopted head.
+func (r *rebuild) looked(a *historypb.ActivityTaskCompletedEventAttributes) error {
+	if !r.looks[a.GetScheduledEventId()] || r.queue.Head == nil {
+		return nil
+	}
+	var seen protocol.AwaitReply
+	if err := json.Unmarshal(rawPayload(a.GetResult(), 0).Payload().GetData(), &seen); err != nil {
+		return err
+	}
+	ours := seen.Token == r.queue.Token && seen.Sequence == r.queue.Head.Sequence
+	if seen.Closed && ours {
+		r.queue.HeadCompleted(end{status: seen.Status}, r.last)
+	} else if seen.Found && !ours {
+		r.queue.HeadCompleted(end{duplicate: true}, r.last)
+	}
+	return nil
+}
+
+// rawPayload is one of the payloads, empty where there is none.
+func rawPayload(payloads *commonpb.Payloads, at int) converter.RawValue {
+	if list := payloads.GetPayloads(); at < len(list) {
+		return converter.NewRawValue(list[at])
+	}
+	return converter.RawValue{}
+}
