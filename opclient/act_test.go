@@ -1,0 +1,113 @@
+package opclient_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/seriatim-go/seriatim/opclient"
+	"github.com/seriatim-go/seriatim/protocol"
+)
+
+func refuse(errType string) error {
+	return temporal.NewNonRetryableApplicationError("wrapped", errType, nil, protocol.Refusal{Message: "refused: " + errType})
+}
+
+func TestCancelAsksTheOperationItself(t *testing.T) {
+	t.Parallel()
+	f := &fake{
+		describe: there(map[string]enumspb.WorkflowExecutionStatus{protocol.OperationWorkflowID("a"): running}),
+		update: func(o client.UpdateWorkflowOptions) (any, error) {
+			require.Equal(t, protocol.OperationWorkflowID("a"), o.WorkflowID)
+			require.Equal(t, []any{protocol.CancelRequest{Reason: "why"}}, o.Args)
+			return record("a", protocol.Canceling), nil
+		},
+	}
+	r, err := opclient.New(f, opclient.Options{}).Cancel(t.Context(), "a", "", "why")
+	require.NoError(t, err)
+	require.Equal(t, protocol.Canceling, r.StatusCode)
+}
+
+// An operation that moves while it is asked for is followed, and every repeat
+// carries the same update id.
+func TestPostponeFollowsAnOperationThatMoves(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		workflowID := protocol.OperationWorkflowID("a")
+		answers := []error{refuse(protocol.ErrTypeContinuingAsNew), refuse(protocol.ErrTypeOperationStarted)}
+		started := false
+		ids := map[string]bool{}
+		f := &fake{
+			describe: func(id string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+				if !started {
+					return nil, errGone
+				}
+				return execution(id, running, nil), nil
+			},
+			update: func(o client.UpdateWorkflowOptions) (any, error) {
+				ids[o.UpdateID] = true
+				if o.WorkflowID == workflowID {
+					return record("a", protocol.Waiting), nil
+				}
+				require.Equal(t, "a", o.Args[0].(protocol.PostponeRequest).OperationID)
+				answer := answers[0]
+				answers = answers[1:]
+				started = len(answers) == 0
+				return nil, answer
+			},
+		}
+		r, err := opclient.New(f, opclient.Options{}).Postpone(t.Context(), "a", "t", time.Now().Add(time.Hour), "")
+		require.NoError(t, err)
+		require.Equal(t, protocol.Waiting, r.StatusCode)
+		require.Len(t, ids, 1)
+	})
+}
+
+func TestCancelAnswersTheRefusal(t *testing.T) {
+	t.Parallel()
+	f := &fake{
+		describe: there(map[string]enumspb.WorkflowExecutionStatus{protocol.OperationWorkflowID("a"): running}),
+		update:   func(client.UpdateWorkflowOptions) (any, error) { return nil, refuse(protocol.ErrTypeInvalidTransition) },
+	}
+	_, err := opclient.New(f, opclient.Options{}).Cancel(t.Context(), "a", "", "")
+	require.ErrorIs(t, err, opclient.ErrInvalidTransition)
+}
+
+// SPEC 3.1: nothing but delete and rerun is left for a completed operation.
+func TestCancelRefusesACompletedOperation(t *testing.T) {
+	t.Parallel()
+	f := &fake{describe: there(map[string]enumspb.WorkflowExecutionStatus{
+		protocol.OperationWorkflowID("a"): enumspb.WORKFLOW_EXECUTION_STATUS_FAILED,
+	})}
+	_, err := opclient.New(f, opclient.Options{}).Cancel(t.Context(), "a", "", "")
+	require.ErrorIs(t, err, opclient.ErrInvalidTransition)
+	require.ErrorContains(t, err, "80044F00")
+	require.ErrorContains(t, err, "allowed: delete, rerun")
+}
+
+func TestCancelSaysThatNothingIsKnown(t *testing.T) {
+	t.Parallel()
+	f := &fake{
+		query:  finds(protocol.FindReply{}),
+		update: func(client.UpdateWorkflowOptions) (any, error) { return nil, refuse(protocol.ErrTypeOperationNotFound) },
+	}
+	_, err := opclient.New(f, opclient.Options{}).Cancel(t.Context(), "a", "t", "")
+	require.ErrorIs(t, err, opclient.ErrNotFound)
+}
+
+func TestCancelSaysThatNoWorkerAnswers(t *testing.T) {
+	t.Parallel()
+	f := &fake{update: func(client.UpdateWorkflowOptions) (any, error) { return nil, context.DeadlineExceeded }}
+	_, err := opclient.New(f, opclient.Options{}).Cancel(t.Context(), "a", "t", "")
+	var unattended *opclient.NoWorkerError
+	require.ErrorAs(t, err, &unattended)
+	require.True(t, unattended.Pending)
+	require.ErrorContains(t, err, "may still be carried out")
+}

@@ -1,0 +1,91 @@
+package opclient
+
+import (
+	"sync/atomic"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
+
+	"github.com/seriatim-go/seriatim/catalogue"
+	"github.com/seriatim-go/seriatim/protocol"
+)
+
+// Options change how a Client works. The zero value is good for most.
+type Options struct {
+	// TaskQueue is where the workflow workers poll; default
+	// protocol.DefaultTaskQueue.
+	TaskQueue string
+	// MaxOperationBytes refuses larger operations, encoded, before they are
+	// sent; default protocol.DefaultMaxOperationBytes (64 KiB), never more than
+	// protocol.MaxOperationBytes (256 KiB).
+	MaxOperationBytes int
+	// Catalogue refuses unknown types before they are sent; nil leaves that to
+	// the worker, whose word is final in any case (SPEC 8.3).
+	Catalogue *catalogue.Catalogue
+	// RetryFor is how long a request that may yet succeed is repeated, counted
+	// from its first failure; default 60 s.
+	RetryFor time.Duration
+	// QueryTimeout is how long a worker may take to answer a query before the
+	// answer is put together without it; default 3 s.
+	QueryTimeout time.Duration
+	// UpdateTimeout is how long a worker may take to answer an action; default
+	// 10 s.
+	UpdateTimeout time.Duration
+	// Parallel is how many signals SubmitMany has in flight, and how many
+	// serializers are asked at once; default 16.
+	Parallel int
+	// DataConverter is the one that the Temporal client was dialled with;
+	// default the SDK's.
+	DataConverter converter.DataConverter
+	// Notice is told, in a sentence without a full stop, what a person who waits
+	// for the answer may want to know. It may be called from several goroutines.
+	// Default: nobody is told.
+	Notice func(string)
+}
+
+func (o Options) withDefaults() Options {
+	if o.TaskQueue == "" {
+		o.TaskQueue = protocol.DefaultTaskQueue
+	}
+	if o.MaxOperationBytes <= 0 {
+		o.MaxOperationBytes = protocol.DefaultMaxOperationBytes
+	}
+	o.MaxOperationBytes = min(o.MaxOperationBytes, protocol.MaxOperationBytes)
+	o.RetryFor = positive(o.RetryFor, time.Minute)
+	o.QueryTimeout = positive(o.QueryTimeout, 3*time.Second)
+	o.UpdateTimeout = positive(o.UpdateTimeout, 10*time.Second)
+	if o.Parallel <= 0 {
+		o.Parallel = 16
+	}
+	if o.DataConverter == nil {
+		o.DataConverter = converter.GetDefaultDataConverter()
+	}
+	if o.Notice == nil {
+		o.Notice = func(string) {}
+	}
+	return o
+}
+
+func positive(value, fallback time.Duration) time.Duration {
+	if value <= 0 {
+		return fallback
+	}
+	return value
+}
+
+// Client submits operations and follows them. It is safe for concurrent use.
+type Client struct {
+	temporal client.Client
+	options  Options
+	load     loadWatch
+
+	// withoutAttributes is set once the namespace turned out to have no search
+	// attributes of ours.
+	withoutAttributes atomic.Bool
+}
+
+// New wraps a Temporal client, which stays the caller's to close.
+func New(c client.Client, o Options) *Client {
+	return &Client{temporal: c, options: o.withDefaults()}
+}

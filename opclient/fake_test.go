@@ -1,0 +1,156 @@
+package opclient_test
+
+import (
+	"context"
+	"encoding/json"
+	"sync"
+
+	commonpb "go.temporal.io/api/common/v1"
+	enumspb "go.temporal.io/api/enums/v1"
+	historypb "go.temporal.io/api/history/v1"
+	"go.temporal.io/api/serviceerror"
+	workflowpb "go.temporal.io/api/workflow/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/seriatim-go/seriatim/protocol"
+)
+
+// fake is a Temporal client that answers from functions; what a test does not
+// set panics when it is called, except that no workflow exists.
+type fake struct {
+	client.Client
+
+	signal   func(workflowID string, argument any) error
+	start    func(client.StartWorkflowOptions, protocol.Operation) error
+	describe func(workflowID string) (*workflowservice.DescribeWorkflowExecutionResponse, error)
+	query    func(ctx context.Context, workflowID, name string, args []any) (any, error)
+	update   func(client.UpdateWorkflowOptions) (any, error)
+	list     func(query string) ([]*workflowpb.WorkflowExecutionInfo, error)
+	input    protocol.Operation
+	closed   error
+
+	mu    sync.Mutex
+	calls []string
+}
+
+var errGone = serviceerror.NewNotFound("workflow not found")
+
+func (f *fake) note(call string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.calls = append(f.calls, call)
+}
+
+func (f *fake) SignalWithStartWorkflow(_ context.Context, workflowID, _ string, argument any,
+	_ client.StartWorkflowOptions, _ any, _ ...any) (client.WorkflowRun, error) {
+	f.note("signal " + workflowID)
+	return nil, f.signal(workflowID, argument)
+}
+
+func (f *fake) ExecuteWorkflow(_ context.Context, o client.StartWorkflowOptions, _ any, args ...any) (client.WorkflowRun, error) {
+	f.note("start " + o.ID)
+	return nil, f.start(o, args[0].(protocol.Operation))
+}
+
+func (f *fake) DescribeWorkflowExecution(_ context.Context, workflowID, _ string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+	f.note("describe " + workflowID)
+	if f.describe == nil {
+		return nil, errGone
+	}
+	return f.describe(workflowID)
+}
+
+func (f *fake) QueryWorkflow(ctx context.Context, workflowID, _, name string, args ...any) (converter.EncodedValue, error) {
+	f.note("query " + workflowID + " " + name)
+	answer, err := f.query(ctx, workflowID, name, args)
+	if err != nil {
+		return nil, err
+	}
+	payloads, err := converter.GetDefaultDataConverter().ToPayloads(answer)
+	return client.NewValue(payloads), err
+}
+
+func (f *fake) UpdateWorkflow(_ context.Context, o client.UpdateWorkflowOptions) (client.WorkflowUpdateHandle, error) {
+	f.note("update " + o.WorkflowID + " " + o.UpdateName)
+	answer, err := f.update(o)
+	return updateHandle{answer: answer}, err
+}
+
+type updateHandle struct {
+	client.WorkflowUpdateHandle
+	answer any
+}
+
+func (h updateHandle) Get(_ context.Context, value any) error {
+	encoded, err := json.Marshal(h.answer)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(encoded, value)
+}
+
+func (f *fake) ListWorkflow(_ context.Context, r *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
+	f.note("list " + r.Query)
+	infos, err := f.list(r.Query)
+	return &workflowservice.ListWorkflowExecutionsResponse{Executions: infos}, err
+}
+
+func (f *fake) DescribeTaskQueue(context.Context, string, enumspb.TaskQueueType) (*workflowservice.DescribeTaskQueueResponse, error) {
+	return &workflowservice.DescribeTaskQueueResponse{}, nil
+}
+
+func (f *fake) GetWorkflow(context.Context, string, string) client.WorkflowRun {
+	return run{err: f.closed}
+}
+
+type run struct {
+	client.WorkflowRun
+	err error
+}
+
+func (r run) Get(context.Context, any) error { return r.err }
+
+func (f *fake) GetWorkflowHistory(context.Context, string, string, bool, enumspb.HistoryEventFilterType) client.HistoryEventIterator {
+	payloads, err := converter.GetDefaultDataConverter().ToPayloads(f.input)
+	return &events{payloads: payloads, err: err}
+}
+
+type events struct {
+	payloads *commonpb.Payloads
+	err      error
+}
+
+func (e *events) HasNext() bool { return true }
+
+func (e *events) Next() (*historypb.HistoryEvent, error) {
+	return &historypb.HistoryEvent{Attributes: &historypb.HistoryEvent_WorkflowExecutionStartedEventAttributes{
+		WorkflowExecutionStartedEventAttributes: &historypb.WorkflowExecutionStartedEventAttributes{Input: e.payloads},
+	}}, e.err
+}
+
+// execution describes a workflow that is there.
+func execution(workflowID string, status enumspb.WorkflowExecutionStatus, memo map[string]any) *workflowservice.DescribeWorkflowExecutionResponse {
+	info := &workflowpb.WorkflowExecutionInfo{
+		Execution: &commonpb.WorkflowExecution{WorkflowId: workflowID, RunId: "run"},
+		Status:    status, Memo: &commonpb.Memo{Fields: payloads(memo)}, TaskQueue: "operations",
+	}
+	if status != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
+		info.CloseTime = timestamppb.Now()
+	}
+	return &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: info}
+}
+
+func payloads(values map[string]any) map[string]*commonpb.Payload {
+	encoded := make(map[string]*commonpb.Payload, len(values))
+	for name, value := range values {
+		payload, err := converter.GetDefaultDataConverter().ToPayload(value)
+		if err != nil {
+			panic(err)
+		}
+		encoded[name] = payload
+	}
+	return encoded
+}

@@ -1,0 +1,117 @@
+package opclient
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/seriatim-go/seriatim/protocol"
+)
+
+// Filter says which operations List answers. Its zero value is all of them.
+type Filter struct {
+	// Status is the name of a status, in any case. Operations that run are told
+	// apart as InProgress and Waiting only; WaitingForResources are the queued
+	// ones of a token.
+	Status string
+	// Type is an operation type as it is recorded: its key where the worker's
+	// catalogue knows it.
+	Type string
+	// Token is a dependency token; with it the queued operations are listed too.
+	Token string
+	// Owner is an ownerId.
+	Owner string
+	// Limit is the most operations to answer; default 100, negative for all.
+	Limit int
+}
+
+// defaultListLimit is Filter.Limit where it is not set.
+const defaultListLimit = 100
+
+// clause is one condition: for the server, and for what the server answered.
+type clause struct {
+	query string
+	// attribute is the search attribute that it needs, empty for none.
+	attribute string
+	// remembered says that the memo tells it too, so that it can be checked
+	// without the attribute.
+	remembered bool
+	// unsafe says that the server does not compare this value as it is.
+	unsafe bool
+	match  func(protocol.Record) bool
+}
+
+// clauses are the conditions of a filter.
+func (f Filter) clauses() ([]clause, error) {
+	list := []clause{{query: "WorkflowType = " + quote(protocol.OperationWorkflow)}}
+	equal := func(attribute, value, wanted string, remembered bool, of func(protocol.Record) string) {
+		list = append(list, clause{
+			query: attribute + " = " + quote(value), attribute: attribute, remembered: remembered, unsafe: !exact(value),
+			match: func(r protocol.Record) bool { return of(r) == wanted },
+		})
+	}
+	if f.Token != "" {
+		equal(protocol.DependencyTokenAttribute, protocol.TokenKey(f.Token), f.Token, true,
+			func(r protocol.Record) string { return r.DependencyToken })
+	}
+	if f.Type != "" {
+		equal(protocol.OperationTypeAttribute, f.Type, f.Type, true,
+			func(r protocol.Record) string { return string(r.OperationType) })
+	}
+	if f.Owner != "" {
+		equal(protocol.OperationOwnerAttribute, f.Owner, f.Owner, false,
+			func(r protocol.Record) string { return r.OwnerID })
+	}
+	if f.Status == "" {
+		return list, nil
+	}
+	status, err := protocol.ParseStatus(f.Status)
+	if err != nil {
+		return nil, err
+	}
+	return append(list, statusClauses(status)...), nil
+}
+
+// statusClauses combine Temporal's own status with the coarse attribute, which
+// closed workflows keep as it was.
+func statusClauses(status protocol.StatusCode) []clause {
+	execution := map[protocol.StatusCode]string{
+		protocol.Succeeded: "ExecutionStatus = 'Completed'",
+		protocol.Failed:    "ExecutionStatus IN ('Failed', 'TimedOut')",
+		protocol.Canceled:  "ExecutionStatus IN ('Canceled', 'Terminated')",
+	}
+	if query, ok := execution[status]; ok {
+		return []clause{{query: query}}
+	}
+	return []clause{{query: "ExecutionStatus = 'Running'"}, {
+		query:     protocol.OperationStatusAttribute + " = " + quote(status.String()),
+		attribute: protocol.OperationStatusAttribute, remembered: true,
+		match: func(r protocol.Record) bool { return r.StatusCode == status },
+	}}
+}
+
+// visibilityQuery is what the server is asked; match decides on what it
+// answers. Without attributes only the conditions that need none are sent; what
+// cannot be decided at all is an error.
+func visibilityQuery(clauses []clause, attributes bool) (query string, match func(protocol.Record) bool, err error) {
+	var sent []string
+	var checks []func(protocol.Record) bool
+	for _, c := range clauses {
+		available := c.attribute == "" || attributes
+		if !available && !c.remembered {
+			return "", nil, fmt.Errorf("the namespace has no search attribute %s, which this filter needs", c.attribute)
+		}
+		if available && !c.unsafe {
+			sent = append(sent, c.query)
+		} else if c.match != nil {
+			checks = append(checks, c.match)
+		}
+	}
+	return strings.Join(sent, " AND "), func(r protocol.Record) bool {
+		for _, check := range checks {
+			if !check(r) {
+				return false
+			}
+		}
+		return true
+	}, nil
+}

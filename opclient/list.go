@@ -1,0 +1,166 @@
+package opclient
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
+
+	"github.com/seriatim-go/seriatim/protocol"
+)
+
+// List answers operations that match the filter: first, where a token is named,
+// those in its queue, in order; then those that have started, the latest first,
+// running and closed, as long as the namespace retains them. It ends after the
+// first error.
+//
+// Started operations come from the server's index, which may lag some tenths of
+// a second: see FromVisibility. Where the namespace lacks our search attributes
+// they are filtered here, which is slow, and told to Options.Notice.
+func (c *Client) List(ctx context.Context, f Filter) iter.Seq2[Found, error] {
+	return func(yield func(Found, error) bool) {
+		clauses, err := f.clauses()
+		if err != nil {
+			yield(Found{}, err)
+			return
+		}
+		l := &listing{client: c, filter: f, clauses: clauses, queued: make(map[string]bool), yield: yield}
+		if l.rest = f.Limit; l.rest == 0 {
+			l.rest = defaultListLimit
+		}
+		if err := l.run(ctx); err != nil && !errors.Is(err, errEnough) {
+			yield(Found{}, fmt.Errorf("list operations: %w", err))
+		}
+	}
+}
+
+// listing is one List.
+type listing struct {
+	client  *Client
+	filter  Filter
+	clauses []clause
+	// queued are the ids that were listed from the queue: one of them may have
+	// started since.
+	queued map[string]bool
+	rest   int
+	yield  func(Found, error) bool
+}
+
+// errEnough ends a listing early.
+var errEnough = errors.New("enough")
+
+func (l *listing) run(ctx context.Context) error {
+	if l.filter.Token != "" {
+		if err := l.queue(ctx); err != nil {
+			return err
+		}
+	}
+	attributes := !l.client.withoutAttributes.Load()
+	err := l.started(ctx, attributes)
+	if attributes && isMissingAttribute(err) {
+		l.client.withoutAttributes.Store(true)
+		err = l.started(ctx, false)
+	}
+	return err
+}
+
+// queue lists the token's queued operations. Where nobody answers, the rest is
+// listed all the same.
+func (l *listing) queue(ctx context.Context) error {
+	for offset := 0; ; {
+		page, err := l.client.Queue(ctx, l.filter.Token, offset, protocol.MaxListLimit)
+		var unattended *NoWorkerError
+		switch {
+		case isRefusal(err, protocol.ErrTypeOperationNotFound):
+			return nil
+		case errors.As(err, &unattended):
+			l.client.options.Notice(fmt.Sprintf("queued operations are not listed: %v", err))
+			return nil
+		case err != nil:
+			return err
+		}
+		for _, record := range page.Operations {
+			l.queued[record.ID] = true
+			if err := l.offerQueued(record); err != nil {
+				return err
+			}
+		}
+		offset += len(page.Operations)
+		if len(page.Operations) == 0 || offset >= page.Total {
+			return nil
+		}
+	}
+}
+
+// offerQueued answers a queued operation where it matches.
+func (l *listing) offerQueued(record protocol.Record) error {
+	status := l.filter.Status
+	switch {
+	case l.filter.Type != "" && string(record.OperationType) != l.filter.Type,
+		l.filter.Owner != "" && record.OwnerID != l.filter.Owner,
+		status != "" && !strings.EqualFold(record.StatusCode.String(), status):
+		return nil
+	}
+	return l.offer(Found{Record: record, Source: FromQueue, WorkflowID: protocol.SerializerWorkflowID(l.filter.Token)})
+}
+
+func (l *listing) offer(found Found) error {
+	if !l.yield(found, nil) {
+		return errEnough
+	}
+	if l.rest--; l.rest == 0 {
+		return errEnough
+	}
+	return nil
+}
+
+// started lists from the server's index.
+func (l *listing) started(ctx context.Context, attributes bool) error {
+	query, match, err := visibilityQuery(l.clauses, attributes)
+	if err != nil {
+		return err
+	}
+	if !attributes && len(l.clauses) > 1 {
+		l.client.options.Notice("the namespace has no search attributes of Seriatim: operations are filtered here, which is slow, and Waiting shows as InProgress")
+	}
+	request := &workflowservice.ListWorkflowExecutionsRequest{Query: query, PageSize: l.pageSize()}
+	for {
+		page, err := l.client.temporal.ListWorkflow(ctx, request)
+		if err != nil {
+			return err
+		}
+		for _, info := range page.GetExecutions() {
+			record := l.client.indexedRecord(info)
+			if record.ID == "" || l.queued[record.ID] || !match(record) {
+				continue
+			}
+			workflowID := info.GetExecution().GetWorkflowId()
+			if err := l.offer(Found{Record: record, Source: FromVisibility, WorkflowID: workflowID}); err != nil {
+				return err
+			}
+		}
+		if len(page.GetNextPageToken()) == 0 {
+			return nil
+		}
+		request.NextPageToken = page.GetNextPageToken()
+	}
+}
+
+// pageSize asks for no more than is wanted.
+func (l *listing) pageSize() int32 {
+	const most = 1000
+	if l.rest < 0 || l.rest > most {
+		return most
+	}
+	return int32(l.rest)
+}
+
+// isMissingAttribute says whether the namespace lacks a search attribute.
+func isMissingAttribute(err error) bool {
+	var invalid *serviceerror.InvalidArgument
+	return errors.As(err, &invalid) && strings.Contains(strings.ToLower(invalid.Error()), "search attribute")
+}

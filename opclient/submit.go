@@ -1,0 +1,155 @@
+package opclient
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/seriatim-go/seriatim/protocol"
+)
+
+// Handle is an operation that was submitted: what it takes to find it again.
+type Handle struct {
+	// ID is the operation's id, Token its dependency token, empty for none.
+	ID, Token string
+	// WorkflowID is where it is now: token:<key> while it queues, else
+	// operation:<id>.
+	WorkflowID string
+	// Duplicate says that the same operation was there already, so that this
+	// submission changed nothing. With a token only the serializer knows, and
+	// counts it.
+	Duplicate bool
+
+	client      *Client
+	contentHash string
+}
+
+// Submit makes one operation durable and returns before it runs (SPEC 1.1). It
+// fills in a UUIDv7 where the id is empty.
+//
+// Nothing is sent where the operation breaks a form or a limit
+// (*protocol.FieldError for each field, joined), its type is not in the
+// client's catalogue, or it recurs (both a *protocol.Refusal). Without a token
+// the id of another operation is refused with ErrDuplicateID; with one the
+// serializer decides that later. A request that may yet succeed is repeated for
+// Options.RetryFor; then the error is ErrQueueFull, an *UnansweredError, or
+// what the server said.
+func (c *Client) Submit(ctx context.Context, o protocol.Operation) (*Handle, error) {
+	e, err := c.prepare(o)
+	if err != nil {
+		return nil, fmt.Errorf("submit%s: %w", named(o.ID), err)
+	}
+	handle, err := c.send(ctx, ctx, []entry{e})
+	if err != nil {
+		return nil, fmt.Errorf("submit %q: %w", e.operation.ID, err)
+	}
+	return handle, nil
+}
+
+// named is the id in a sentence, where there is one.
+func named(id string) string {
+	if id == "" {
+		return ""
+	}
+	return fmt.Sprintf(" %q", id)
+}
+
+// entry is an operation that passed every check of the client's.
+type entry struct {
+	line      int
+	operation protocol.Operation
+	// encoded is what travels: a serializer knows its token, so it is left out.
+	encoded json.RawMessage
+}
+
+// prepare checks an operation and encodes it.
+func (c *Client) prepare(o protocol.Operation) (entry, error) {
+	if o.ID == "" {
+		id, err := uuid.NewV7()
+		if err != nil {
+			return entry{}, fmt.Errorf("choose an id: %w", err)
+		}
+		o.ID = id.String()
+	}
+	if err := o.Validate(); err != nil {
+		return entry{}, err
+	}
+	if err := refuseRecurrence(o); err != nil {
+		return entry{}, err
+	}
+	if c.options.Catalogue != nil {
+		if err := c.options.Catalogue.Check(o.OperationType); err != nil {
+			return entry{}, err
+		}
+	}
+	return c.encode(o)
+}
+
+func (c *Client) encode(o protocol.Operation) (entry, error) {
+	sent := o
+	sent.DependencyToken = ""
+	encoded, err := json.Marshal(sent)
+	if err != nil {
+		return entry{}, fmt.Errorf("encode: %w", err)
+	}
+	if limit := c.options.MaxOperationBytes; len(encoded) > limit {
+		return entry{}, &protocol.FieldError{
+			Field:   "operation",
+			Problem: fmt.Sprintf("has %d bytes, encoded, the limit is %d; keep large payloads elsewhere and refer to them in data", len(encoded), limit),
+		}
+	}
+	return entry{operation: o, encoded: encoded}, nil
+}
+
+func refuseRecurrence(o protocol.Operation) error {
+	if o.RecurrencePattern == "" && o.RecurrenceStartTime == nil {
+		return nil
+	}
+	return &protocol.Refusal{
+		Type:        protocol.ErrTypeInvalidOperation,
+		Code:        protocol.CodeInvalidRecurrence,
+		Name:        protocol.CodeInvalidRecurrence.Name(),
+		Message:     "recurrence is not available in this version: leave out recurrencePattern and recurrenceStartTime",
+		OperationID: o.ID,
+	}
+}
+
+// Get finds the operation; see [Client.Get].
+func (h *Handle) Get(ctx context.Context) (Found, error) { return h.client.Get(ctx, h.ID, h.Token) }
+
+// Handle is a handle for an operation that is known to have been submitted, such
+// as one that SubmitMany accepted. It cannot tell whether another operation has
+// the id.
+func (c *Client) Handle(id, token string) *Handle {
+	h := &Handle{ID: id, Token: token, WorkflowID: protocol.OperationWorkflowID(id), client: c}
+	if token != "" {
+		h.WorkflowID = protocol.SerializerWorkflowID(token)
+	}
+	return h
+}
+
+// Wait waits until the operation is Completed; see [Client.Wait]. Since it was
+// submitted, a serializer that does not know it yet is asked for
+// Options.RetryFor. The error is ErrDuplicateID where the operation that
+// completed is not the one that was submitted: another one has its id, and this
+// one was refused.
+func (h *Handle) Wait(ctx context.Context) (Found, error) {
+	found, err := h.client.wait(ctx, h.ID, h.Token, h.client.options.RetryFor)
+	if err != nil || h.contentHash == "" {
+		return found, about("wait for", h.ID, err)
+	}
+	return found, h.client.checkDuplicate(ctx, h.ID, h.contentHash)
+}
+
+// Cancel cancels the operation; see [Client.Cancel].
+func (h *Handle) Cancel(ctx context.Context, reason string) (protocol.Record, error) {
+	return h.client.Cancel(ctx, h.ID, h.Token, reason)
+}
+
+// Postpone postpones the operation; see [Client.Postpone].
+func (h *Handle) Postpone(ctx context.Context, until time.Time, reason string) (protocol.Record, error) {
+	return h.client.Postpone(ctx, h.ID, h.Token, until, reason)
+}

@@ -1,0 +1,45 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/seriatim-go/seriatim/opclient"
+)
+
+const showHelp = `Show one operation: its state, why it waits, what became of it.
+
+An operation that has started is found by its id. One that still queues is found
+in the queue of its token: give --token, or all running tokens are asked, which
+takes longer. Without a worker an operation that has started is shown from what
+the server knows; one that queues cannot be.`
+
+const showExample = `  starter show a1
+  starter show a1 --token customer-42
+  starter show a1 -o json | jq .status`
+
+// tokenFlag is the flag that says in which queue an operation may be.
+func tokenFlag(c *cobra.Command, token *string) {
+	c.Flags().StringVar(token, "token", "", "dependency token of the operation; without it all running tokens are asked")
+}
+
+func (a *app) showCommand() *cobra.Command {
+	var token string
+	c := &cobra.Command{
+		Use: "show ID", Short: "Show one operation", Long: showHelp, Example: showExample,
+		Args: arguments(1, 1, "one operation id"),
+		RunE: func(c *cobra.Command, args []string) error {
+			operations, closeClient, err := a.connect(c, opclient.Options{})
+			if err != nil {
+				return err
+			}
+			defer closeClient()
+			found, err := operations.Get(c.Context(), args[0], token)
+			if err != nil {
+				return err
+			}
+			return a.printRecord(found)
+		},
+	}
+	tokenFlag(c, &token)
+	return c
+}

@@ -1,0 +1,206 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seriatim-go/seriatim/opclient"
+	"github.com/seriatim-go/seriatim/protocol"
+)
+
+const tokenShowHelp = `Show a dependency token: the operation at its head with its state, the queue
+behind it with positions, why it waits, and what it has counted.`
+
+const tokenExample = `  starter token show customer-42
+  starter token show customer-42 --offset 100 --limit 50
+  starter token rejects customer-42`
+
+func (a *app) tokenCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use: "token", Short: "Look at a dependency token", Example: tokenExample,
+		Args: subcommand,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(a.tokenShowCommand(), a.tokenRejectsCommand())
+	return c
+}
+
+func (a *app) tokenShowCommand() *cobra.Command {
+	var offset, limit int
+	c := &cobra.Command{
+		Use: "show TOKEN", Short: "Show a token's head and queue", Long: tokenShowHelp, Example: tokenExample,
+		Args: arguments(1, 1, "one dependency token"),
+		RunE: func(c *cobra.Command, args []string) error {
+			if offset < 0 || limit < 1 || limit > protocol.MaxListLimit {
+				return usagef("--offset is from 0, --limit 1 to %d", protocol.MaxListLimit)
+			}
+			operations, closeClient, err := a.connect(c, opclient.Options{})
+			if err != nil {
+				return err
+			}
+			defer closeClient()
+			t, err := readToken(c.Context(), operations, args[0], offset, limit)
+			if err != nil {
+				return err
+			}
+			return a.print(t, func(w io.Writer) { a.writeToken(w, t) })
+		},
+	}
+	c.Flags().IntVar(&offset, "offset", 0, "queued operations to skip")
+	c.Flags().IntVar(&limit, "limit", protocol.DefaultListLimit, "queued operations to show, at most 500")
+	return c
+}
+
+// tokenOutput is a token as machines read it.
+type tokenOutput struct {
+	opclient.TokenState
+	// Head is the head with its live state.
+	Head  *recordOutput  `json:"head,omitempty"`
+	Queue []recordOutput `json:"queue"`
+}
+
+// readToken asks for the state, one page of the queue, and the head itself.
+func readToken(ctx context.Context, operations *opclient.Client, token string, offset, limit int) (tokenOutput, error) {
+	state, err := operations.Token(ctx, token)
+	if err != nil {
+		return tokenOutput{}, err
+	}
+	page, err := operations.Queue(ctx, token, offset, limit)
+	if err != nil {
+		return tokenOutput{}, err
+	}
+	t := tokenOutput{TokenState: state, Queue: []recordOutput{}}
+	for _, record := range page.Operations {
+		t.Queue = append(t.Queue, outputOf(opclient.Found{Record: record, Source: opclient.FromQueue}))
+	}
+	if state.Head == nil {
+		return t, nil
+	}
+	head := opclient.Found{Record: *state.Head, Source: opclient.FromQueue}
+	if live, err := operations.Get(ctx, state.Head.ID, token); err == nil {
+		head = live // else it is about to start, and the serializer's word stands
+	}
+	output := outputOf(head)
+	t.Head = &output
+	return t, nil
+}
+
+func (a *app) writeToken(w io.Writer, t tokenOutput) {
+	writePairs(w, []pair{
+		{"token", t.Token}, {"refuses all", t.Refused}, {"workflow", t.WorkflowID}, {"serializer", serializerText(t.TokenState)},
+		{"head", headText(t.Head)}, {"queued", strconv.Itoa(t.Queued)}, {"ending", number(t.Ending)}, {"counts", countsText(t.Counts)},
+		{"before", predecessorText(t.Predecessor)},
+	})
+	if n := len(t.Rejects); n > 0 {
+		last := t.Rejects[n-1]
+		writePairs(w, []pair{{"last refused", fmt.Sprintf("%s %s: %s\n(all of them: starter token rejects %s)", instant(&last.At), last.OperationID, last.Reason, t.Token)}})
+	}
+	if len(t.Queue) == 0 {
+		return
+	}
+	fmt.Fprintln(w)
+	rows := &table{header: []string{"POSITION", "STATUS", "ID", "TYPE", "CREATED", "NAME", "WHY"}, status: 1}
+	for _, r := range t.Queue {
+		rows.rows = append(rows.rows, []string{
+			strconv.Itoa(r.Position), r.Status, printable(r.ID), printable(string(r.OperationType)), instant(r.CreatedOn), printable(r.Name),
+			printable(strings.Join(queuedWhy(r.Record), ", ")),
+		})
+	}
+	rows.write(w, a.colored())
+	if shown := t.Queue[len(t.Queue)-1].Position; shown < t.Queued {
+		fmt.Fprintf(w, "… and %d more: --offset %d\n", t.Queued-shown, shown)
+	}
+}
+
+func serializerText(s opclient.TokenState) string {
+	state := "idle since its last operation"
+	if s.Running {
+		state = "running"
+	}
+	return fmt.Sprintf("%s, run %d of its chain, %d events of history", state, s.Counts.Runs, s.HistoryEvents)
+}
+
+func headText(head *recordOutput) string {
+	if head == nil {
+		return "none: nothing runs"
+	}
+	text := head.ID + "  " + head.Status
+	if reason := why(opclient.Found{Record: head.Record, Source: head.Source, NextAttempt: head.NextAttempt}); reason != "" {
+		text += ": " + reason
+	}
+	return text
+}
+
+// predecessorText tells how the serializer before ended, where a person should
+// know.
+func predecessorText(p protocol.Predecessor) string {
+	switch p.Look {
+	case protocol.PredecessorRecovered:
+		return fmt.Sprintf("the server closed the serializer; %d operations were recovered", p.Queued)
+	case protocol.PredecessorTerminated:
+		return fmt.Sprintf("%s terminated the serializer (%s); %d operations were left and are not run (run %s)", p.Identity, p.Reason, p.Queued, p.RunID)
+	}
+	return ""
+}
+
+func countsText(c protocol.Counts) string {
+	parts := []string{fmt.Sprintf("%d accepted", c.Accepted)}
+	for _, part := range []struct {
+		count int64
+		name  string
+	}{
+		{c.Duplicates, "duplicates"}, {c.Rejected, "refused"}, {c.Succeeded, "succeeded"}, {c.Failed, "failed"},
+		{c.Canceled, "canceled"}, {c.UnknownFields, "unknown fields ignored"},
+	} {
+		if part.count > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", part.count, part.name))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+const rejectsHelp = `Show the last submissions to a token that were not accepted, at most 50, the
+oldest first: what is not JSON, breaks a limit, or has the id of another
+operation.`
+
+func (a *app) tokenRejectsCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "rejects TOKEN", Short: "Show what a token did not accept", Long: rejectsHelp, Example: tokenExample,
+		Args: arguments(1, 1, "one dependency token"),
+		RunE: func(c *cobra.Command, args []string) error {
+			operations, closeClient, err := a.connect(c, opclient.Options{})
+			if err != nil {
+				return err
+			}
+			defer closeClient()
+			state, err := operations.Token(c.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			return a.printRejects(state.Rejects)
+		},
+	}
+}
+
+func (a *app) printRejects(rejects []protocol.Reject) error {
+	results := series{app: a}
+	rows := &table{header: []string{"AT", "TYPE", "ID", "REASON"}, status: -1}
+	for _, r := range rejects {
+		if err := results.add(r); err != nil {
+			return err
+		}
+		rows.rows = append(rows.rows, []string{instant(&r.At), r.Type, printable(r.OperationID), printable(r.Reason)})
+	}
+	switch {
+	case a.output == outputText && len(rejects) == 0:
+		a.note("nothing was refused")
+	case a.output == outputText:
+		rows.write(a.stdout, false)
+	}
+	return results.end()
+}
