@@ -4,9 +4,14 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -105,15 +110,20 @@ func goldens() map[string]any {
 		"serializer-state.json": SerializerState{
 			Token: "customer-42", Refused: "start input: token \"other\" belongs to another workflow id", ChainStartedOn: day,
 			Head: &head, Queued: 2, Ending: 1, NextSequence: 1_896_076_800_000_005,
-			Counts:  Counts{Accepted: 5, Duplicates: 1, Rejected: 1, Succeeded: 1, Failed: 2, Canceled: 3, UnknownFields: 4, Runs: 2},
+			Counts: Counts{Accepted: 5, Duplicates: 1, Rejected: 1, Succeeded: 1, Failed: 2, Canceled: 3, UnknownFields: 4, Runs: 2},
+			Predecessor: Predecessor{
+				Look: PredecessorTerminated, RunID: "0198c2c8-6a1c-7b5e-9a51-0123456789ab", Status: "Terminated", ByServer: true,
+				Identity: "ops@host", Reason: "maintenance", Queued: 3,
+			},
 			Rejects: []Reject{reject},
 		},
-		"list-request.json":       ListRequest{Offset: 100, Limit: 50},
-		"list-reply.json":         ListReply{Operations: []Record{queued}, Total: 101},
-		"find-request.json":       FindRequest{OperationID: "a1"},
-		"find-reply-queued.json":  FindReply{Found: true, Record: &queued, Seen: true},
-		"find-reply-started.json": FindReply{Found: true, WorkflowID: "operation:a1", Record: &head, Seen: true},
-		"find-reply-refused.json": FindReply{Reject: &reject},
+		"predecessor-request.json": PredecessorRequest{WorkflowID: "token:customer-42", RunID: "0198c2c8-6a1c-7b5e-9a51-0123456789ab"},
+		"list-request.json":        ListRequest{Offset: 100, Limit: 50},
+		"list-reply.json":          ListReply{Operations: []Record{queued}, Total: 101},
+		"find-request.json":        FindRequest{OperationID: "a1"},
+		"find-reply-queued.json":   FindReply{Found: true, Record: &queued, Seen: true},
+		"find-reply-started.json":  FindReply{Found: true, WorkflowID: "operation:a1", Record: &head, Seen: true},
+		"find-reply-refused.json":  FindReply{Reject: &reject},
 		"handler-input.json": HandlerInput{
 			Operation: fullOperation(), CreatedOn: day, Fence: Fence{Sequence: 1_896_076_800_000_001, N: 2, Attempt: 3},
 			Checkpoint: json.RawMessage(`{"line":40}`),
@@ -194,13 +204,34 @@ func TestEveryFieldIsInAGoldenFile(t *testing.T) {
 			require.Regexp(t, `^[a-z][a-zA-Z]*$`, tag, "%s.%s", message.Name(), field.Name)
 		}
 	}
-	for _, message := range []any{
-		Operation{}, Record{}, SerializerInput{}, CancelRequest{}, PostponeRequest{}, Reject{}, Counts{}, SerializerState{},
-		ListRequest{}, ListReply{}, FindRequest{}, FindReply{}, OperationClosed{}, Fence{}, HandlerInput{}, HandlerResult{},
-		FailureDetails{}, Held{}, Refusal{}, AwaitRequest{}, AwaitReply{},
-	} {
-		require.Contains(t, shown, reflect.TypeOf(message))
+	for _, name := range messageTypes(t) {
+		require.True(t, slices.ContainsFunc(slices.Collect(maps.Keys(shown)), func(r reflect.Type) bool { return r.Name() == name }),
+			"%s is in no golden file", name)
 	}
+}
+
+// messageTypes are the structs of this package that have JSON names.
+func messageTypes(t *testing.T) (names []string) {
+	t.Helper()
+	paths, err := filepath.Glob("*.go")
+	require.NoError(t, err)
+	for _, path := range paths {
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		require.NoError(t, err)
+		ast.Inspect(file, func(node ast.Node) bool {
+			declared, ok := node.(*ast.TypeSpec)
+			if !ok {
+				return true
+			}
+			structure, ok := declared.Type.(*ast.StructType)
+			if ok && declared.Name.IsExported() && slices.ContainsFunc(structure.Fields.List, func(f *ast.Field) bool { return f.Tag != nil }) {
+				names = append(names, declared.Name.Name)
+			}
+			return true
+		})
+	}
+	require.Contains(t, names, "Operation")
+	return names
 }
 
 // noteFields collects which fields of which struct are set somewhere.
@@ -286,7 +317,10 @@ func TestNamesOnTheWire(t *testing.T) {
 		DefaultTaskQueue: "operations", EngineTaskQueueSuffix: "-engine",
 		SerializerWorkflow: "Serializer", OperationWorkflow: "Operation", SubmitSignalName: "submit",
 		ReportEndSignalName: "reportEnd", OperationClosedSignalName: "operationClosed", AwaitOperationActivity: "AwaitOperation",
-		CancelUpdateName: "cancel", PostponeUpdateName: "postpone",
+		FindPredecessorActivity: "FindPredecessor", RebuildTokenActivity: "RebuildToken",
+		string(PredecessorNone): "none", string(PredecessorUnchecked): "unchecked", string(PredecessorRecovered): "recovered",
+		string(PredecessorTerminated): "terminated",
+		CancelUpdateName:              "cancel", PostponeUpdateName: "postpone",
 		OperationQueryName: "operation", StateQueryName: "state", ListQueryName: "list", FindQueryName: "find",
 		ErrTypeInvalidTransition: "InvalidTransition", ErrTypeOperationStarted: "OperationStarted",
 		ErrTypeOperationNotFound: "OperationNotFound", ErrTypeContinuingAsNew: "ContinuingAsNew",
