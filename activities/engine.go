@@ -17,10 +17,10 @@ import (
 
 // RegisterEngine adds the engine's own activities to a worker that polls the
 // workflows' task queue with protocol.EngineTaskQueueSuffix. A worker of its own
-// keeps handlers that are busy from holding them up. rebuild is
-// workflows.RebuildToken.
-func RegisterEngine(w Registry, c client.Client, rebuild Rebuild) {
-	e := &engine{client: c, rebuild: rebuild, looks: newLooks(c)}
+// keeps handlers that are busy from holding them up. rebuilder
+// holds workflows.RebuildToken and workflows.RunLookedBack.
+func RegisterEngine(w Registry, c client.Client, rebuilder Rebuilder) {
+	e := &engine{client: c, rebuilder: rebuilder, looks: newLooks(c)}
 	for name, definition := range map[string]any{
 		protocol.AwaitOperationActivity:  e.awaitOperation,
 		protocol.FindPredecessorActivity: e.findPredecessor,
@@ -32,9 +32,9 @@ func RegisterEngine(w Registry, c client.Client, rebuild Rebuild) {
 
 // engine does for workflows what they cannot do themselves.
 type engine struct {
-	client  client.Client
-	rebuild Rebuild
-	looks   *looks
+	client    client.Client
+	rebuilder Rebuilder
+	looks     *looks
 }
 
 // engineHeartbeat keeps the server sure that a waiting activity is alive.

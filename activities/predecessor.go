@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	historypb "go.temporal.io/api/history/v1"
@@ -16,10 +17,15 @@ import (
 	"github.com/seriatim-go/seriatim/protocol"
 )
 
-// Rebuild reads a closed serializer's history, event by event until next
-// answers nil, and answers what it still had to do. The worker passes in the
-// one that knows the serializer's rules.
-type Rebuild func(workflowID string, next func() (*historypb.HistoryEvent, error)) (any, error)
+// Rebuilder knows a serializer's rules: it reads what a closed run still had to
+// do from its history. The worker passes in the functions of package workflows.
+type Rebuilder struct {
+	// Rebuild answers the state after those events, following before, which it
+	// answered for the chain before, closed by the server or not.
+	Rebuild func(workflowID string, events []*historypb.HistoryEvent, before any, byServer bool) (any, error)
+	// LookedBack says whether the run knew how the chain before it ended.
+	LookedBack func(events []*historypb.HistoryEvent) bool
+}
 
 // findPredecessor looks for the run of this workflow id before the one that
 // asks, and says whether it ended as it should. The first question is shared
@@ -47,10 +53,18 @@ func (e *engine) findPredecessor(ctx context.Context, request protocol.Predecess
 	return e.judge(ctx, request.WorkflowID, run.GetExecution().GetRunId())
 }
 
-// runBefore is the latest run of the workflow id but the one that asks.
+// runBefore is the latest run of the workflow id that began before the one that
+// asks.
 func (e *engine) runBefore(ctx context.Context, request protocol.PredecessorRequest) (latest *workflowpb.WorkflowExecutionInfo, err error) {
+	asking, err := e.client.DescribeWorkflowExecution(ctx, request.WorkflowID, request.RunID)
+	if err != nil {
+		return nil, err
+	}
+	began := asking.GetWorkflowExecutionInfo().GetStartTime().AsTime()
 	reply, err := e.client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
-		PageSize: 10, Query: "WorkflowId = " + protocol.QuoteForQuery(request.WorkflowID),
+		PageSize: 10,
+		Query: fmt.Sprintf("WorkflowId = %s AND StartTime <= '%s'",
+			protocol.QuoteForQuery(request.WorkflowID), began.Format(time.RFC3339Nano)),
 	})
 	if err != nil {
 		return nil, err
@@ -114,21 +128,56 @@ func (e *engine) readTermination(ctx context.Context, workflowID string, p *prot
 	return nil
 }
 
-// rebuildToken reads the history of a closed serializer.
+// rebuildToken reads the history of a closed serializer. With no worker up,
+// several chains may have been closed in a row, none of which could look at the
+// one before: they are read from the oldest on.
 func (e *engine) rebuildToken(ctx context.Context, request protocol.PredecessorRequest) (any, error) {
-	if e.rebuild == nil {
+	if e.rebuilder.Rebuild == nil {
 		return nil, errors.New("this worker was registered without a way to read a serializer's history")
 	}
-	events := e.client.GetWorkflowHistory(ctx, request.WorkflowID, request.RunID, false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
-	state, err := e.rebuild(request.WorkflowID, func() (*historypb.HistoryEvent, error) {
-		if !events.HasNext() {
-			return nil, nil
+	events, err := e.history(ctx, request)
+	if err != nil {
+		return nil, err
+	}
+	var before any
+	byServer := false
+	if !e.rebuilder.LookedBack(events) {
+		if before, byServer, err = e.rebuildBefore(ctx, request); err != nil {
+			return nil, err
 		}
-		activity.RecordHeartbeat(ctx)
-		return events.Next()
-	})
+	}
+	state, err := e.rebuilder.Rebuild(request.WorkflowID, events, before, byServer)
 	if err != nil {
 		return nil, fmt.Errorf("history of %s, run %s: %w", request.WorkflowID, request.RunID, err)
 	}
 	return state, nil
+}
+
+// rebuildBefore reads the chain before that run, nil where it ended as it
+// should.
+func (e *engine) rebuildBefore(ctx context.Context, request protocol.PredecessorRequest) (state any, byServer bool, err error) {
+	run, err := e.runBefore(ctx, request)
+	if err != nil || run == nil {
+		return nil, false, err
+	}
+	found, err := e.judge(ctx, request.WorkflowID, run.GetExecution().GetRunId())
+	if err != nil || found.Look != protocol.PredecessorAbnormal {
+		return nil, false, err
+	}
+	state, err = e.rebuildToken(ctx, protocol.PredecessorRequest{WorkflowID: request.WorkflowID, RunID: found.RunID})
+	return state, found.ByServer, err
+}
+
+// history is the whole history of a run.
+func (e *engine) history(ctx context.Context, request protocol.PredecessorRequest) (events []*historypb.HistoryEvent, err error) {
+	each := e.client.GetWorkflowHistory(ctx, request.WorkflowID, request.RunID, false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for each.HasNext() {
+		event, err := each.Next()
+		if err != nil {
+			return nil, err
+		}
+		activity.RecordHeartbeat(ctx)
+		events = append(events, event)
+	}
+	return events, nil
 }

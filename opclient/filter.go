@@ -42,10 +42,10 @@ type clause struct {
 
 // clauses are the conditions of a filter.
 func (f Filter) clauses() ([]clause, error) {
-	list := []clause{{query: "WorkflowType = " + quote(protocol.OperationWorkflow)}}
+	list := []clause{{query: "WorkflowType = " + protocol.QuoteForQuery(protocol.OperationWorkflow)}}
 	equal := func(attribute, value, wanted string, remembered bool, of func(protocol.Record) string) {
 		list = append(list, clause{
-			query: attribute + " = " + quote(value), attribute: attribute, remembered: remembered, unsafe: !exact(value),
+			query: attribute + " = " + protocol.QuoteForQuery(value), attribute: attribute, remembered: remembered, unsafe: !protocol.IsExactInQuery(value),
 			match: func(r protocol.Record) bool { return of(r) == wanted },
 		})
 	}
@@ -83,7 +83,7 @@ func statusClauses(status protocol.StatusCode) []clause {
 		return []clause{{query: query}}
 	}
 	return []clause{{query: "ExecutionStatus = 'Running'"}, {
-		query:     protocol.OperationStatusAttribute + " = " + quote(status.String()),
+		query:     protocol.OperationStatusAttribute + " = " + protocol.QuoteForQuery(status.String()),
 		attribute: protocol.OperationStatusAttribute, remembered: true,
 		match: func(r protocol.Record) bool { return r.StatusCode == status },
 	}}

@@ -117,8 +117,7 @@ func (c *Client) locateAmong(ctx context.Context, id string, serializers []strin
 
 // locateIn asks one serializer.
 func (c *Client) locateIn(ctx context.Context, id, workflowID string) (place, error) {
-	var reply protocol.FindReply
-	err := c.askSerializer(ctx, workflowID, protocol.FindQueryName, &reply, protocol.FindRequest{OperationID: id})
+	reply, err := c.findIn(ctx, id, workflowID)
 	if isGone(err) {
 		return place{}, notFound(id, fmt.Sprintf("operation %q is not known: it has no execution, and its token has no queue", id))
 	}
@@ -132,8 +131,23 @@ func (c *Client) locateIn(ctx context.Context, id, workflowID string) (place, er
 		return place{}, rejected(id, *reply.Reject)
 	case reply.Seen:
 		return place{}, notFound(id, fmt.Sprintf("operation %q was accepted and has completed; its record is no longer retained", id))
+	case reply.Reading:
+		return place{}, notFound(id, fmt.Sprintf("operation %q is not known yet: its token is still reading what was submitted", id))
 	}
 	return place{}, notFound(id, fmt.Sprintf("operation %q is not known: it has no execution and is not in the queue of its token", id))
+}
+
+// findIn asks one serializer, again for a while where it is still reading.
+func (c *Client) findIn(ctx context.Context, id, workflowID string) (reply protocol.FindReply, err error) {
+	patience, cancel := context.WithTimeout(ctx, c.options.QueryTimeout)
+	defer cancel()
+	for wait := firstBackoff; ; wait *= 2 {
+		reply = protocol.FindReply{}
+		err = c.askSerializer(ctx, workflowID, protocol.FindQueryName, &reply, protocol.FindRequest{OperationID: id})
+		if err != nil || reply.Found || !reply.Reading || !pause(patience, wait) {
+			return reply, err
+		}
+	}
 }
 
 // rejected is a submission that the serializer did not accept.
@@ -150,7 +164,7 @@ func (c *Client) runningSerializers(ctx context.Context) ([]string, error) {
 	var ids []string
 	request := &workflowservice.ListWorkflowExecutionsRequest{
 		PageSize: 1000,
-		Query:    "WorkflowType = " + quote(protocol.SerializerWorkflow) + " AND ExecutionStatus = " + quote(enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING.String()),
+		Query:    "WorkflowType = " + protocol.QuoteForQuery(protocol.SerializerWorkflow) + " AND ExecutionStatus = " + protocol.QuoteForQuery(enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING.String()),
 	}
 	for {
 		page, err := c.temporal.ListWorkflow(ctx, request)

@@ -116,8 +116,12 @@ type FindReply struct {
 	// Seen says that the serializer accepted an operation with that id before
 	// and has forgotten the rest.
 	Seen bool `json:"seen,omitempty"`
-	// Reject is set where the last submission with that id was refused.
+	// Reject is the last refusal of a submission with that id that is kept; one
+	// with the same id may have been accepted before or after.
 	Reject *Reject `json:"reject,omitempty"`
+	// Reading says that submissions have arrived that are not read yet: the
+	// operation may be among them.
+	Reading bool `json:"reading,omitempty"`
 }
 
 // OperationClosed is what an Operation answers its parent.

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/seriatim-go/seriatim/opclient"
 	"github.com/seriatim-go/seriatim/protocol"
 )
 
@@ -63,7 +64,7 @@ func connect(ctx context.Context, options client.Options, logger *slog.Logger) (
 func reach(ctx context.Context, options client.Options, logger *slog.Logger) (site, error) {
 	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
-	c, err := client.DialContext(ctx, options)
+	c, err := client.DialContext(ctx, opclient.DialOptions(options))
 	if err != nil {
 		return site{}, err
 	}

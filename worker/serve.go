@@ -110,7 +110,9 @@ func newEngineWorker(server site, s setup, failed chan<- error) worker.Worker {
 		DisableWorkflowWorker:      true,
 		OnFatalError:               first(failed),
 	})
-	activities.RegisterEngine(w, server.client, workflows.RebuildToken)
+	activities.RegisterEngine(w, server.client, activities.Rebuilder{
+		Rebuild: workflows.RebuildToken, LookedBack: workflows.RunLookedBack,
+	})
 	return w
 }
 

@@ -24,7 +24,7 @@ type adoption struct {
 	timer workflow.Future // the next look, while nothing looks
 	pause time.Duration   // until that next look
 	asked bool            // the operation was asked to report its end
-	hint  bool            // it did
+	hint  bool            // it did, or it was too late to ask
 }
 
 // mustProve is an adoption's doubt: the execution may be another operation's.
@@ -50,16 +50,22 @@ func (s *serializer) adoptHead(prove bool) {
 // adopt begins to watch an execution.
 func (s *serializer) adopt(entry Entry, prove bool) *adoption {
 	a := &adoption{entry: entry, prove: prove, pause: adoptedFirstGap}
-	until := entry.Operation.PostponeUntil
-	switch {
-	case prove:
+	if prove {
 		a.startLook(s, 0)
-	case until != nil && until.Sub(workflow.Now(s.ctx)) > adoptedWait:
-		a.rest(s)
-	default:
-		a.startLook(s, adoptedWait)
+	} else {
+		a.watch(s)
 	}
 	return a
+}
+
+// watch waits with an operation that runs, and rests where it is postponed.
+func (a *adoption) watch(s *serializer) {
+	until := a.entry.Operation.PostponeUntil
+	if until != nil && until.Sub(workflow.Now(s.ctx)) > adoptedWait {
+		a.rest(s)
+	} else {
+		a.startLook(s, adoptedWait)
+	}
 }
 
 // startLook has the engine's activity look at the execution, and wait with it.
@@ -80,10 +86,18 @@ func (a *adoption) startLook(s *serializer, wait time.Duration) {
 func (a *adoption) rest(s *serializer) {
 	if !a.asked {
 		a.asked = true
-		workflow.SignalExternalWorkflow(s.ctx, protocol.OperationWorkflowID(a.entry.Operation.ID), "", protocol.ReportEndSignalName, nil)
+		workflow.Go(s.ctx, a.ask)
 	}
 	a.timer = workflow.NewTimerWithOptions(s.ctx, a.pause, workflow.TimerOptions{Summary: "looks whether the head still runs"})
 	a.pause = min(2*a.pause, adoptedLastGap)
+}
+
+// ask has the operation report its end; one that cannot be asked has closed.
+func (a *adoption) ask(ctx workflow.Context) {
+	asked := workflow.SignalExternalWorkflow(ctx, protocol.OperationWorkflowID(a.entry.Operation.ID), "", protocol.ReportEndSignalName, nil)
+	if asked.Get(ctx, nil) != nil {
+		a.hint = true
+	}
 }
 
 func (a *adoption) hasNews() bool {
@@ -114,33 +128,47 @@ func (a *adoption) judge(s *serializer) *end {
 	var seen protocol.AwaitReply
 	err := a.look.Get(s.ctx, &seen)
 	a.look = nil
-	if err == nil && a.prove && seen.Found {
-		if ended := a.disprove(seen); ended != nil {
-			return ended
-		}
+	if err != nil {
+		a.rest(s)
+		return nil
+	}
+	if ended := a.verdict(seen); ended != nil {
+		return ended
+	}
+	if a.prove {
 		a.prove = false
+		a.watch(s)
+	} else {
+		a.rest(s)
 	}
-	switch {
-	case err == nil && seen.Closed:
-		return &end{status: seen.Status}
-	case err == nil && !seen.Found && a.prove:
-		return &end{again: true}
-	case err == nil && !seen.Found:
-		// Deleted by hand: nothing runs any more, and nothing tells how it ended.
-		return &end{status: protocol.Canceled}
-	}
-	a.rest(s)
 	return nil
 }
 
-// disprove says what the id's execution is if it is not this entry's: a repeat
-// of the same operation, or another one.
-func (a *adoption) disprove(seen protocol.AwaitReply) *end {
-	o := a.entry.Operation
+// verdict is how the execution ended, nil while it goes on.
+func (a *adoption) verdict(seen protocol.AwaitReply) *end {
 	switch {
-	case seen.Token == o.DependencyToken && seen.Sequence == a.entry.Sequence:
-		return nil
-	case seen.ContentHash == a.entry.Hash:
+	case !seen.Found && a.prove:
+		return &end{again: true}
+	case !seen.Found:
+		// Deleted by hand: nothing runs any more, and nothing tells how it ended.
+		return &end{status: protocol.Canceled}
+	case a.prove && !a.isOurs(seen):
+		return a.duplicate(seen)
+	case seen.Closed:
+		return &end{status: seen.Status}
+	}
+	return nil
+}
+
+func (a *adoption) isOurs(seen protocol.AwaitReply) bool {
+	return seen.Token == a.entry.Operation.DependencyToken && seen.Sequence == a.entry.Sequence
+}
+
+// duplicate is the end of an entry whose id another operation has: a repeat of
+// the same, or one that is refused.
+func (a *adoption) duplicate(seen protocol.AwaitReply) *end {
+	o := a.entry.Operation
+	if seen.ContentHash == a.entry.Hash {
 		return &end{duplicate: true}
 	}
 	place := "without a token"

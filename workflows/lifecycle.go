@@ -1,8 +1,10 @@
 package workflows
 
 import (
+	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/seriatim-go/seriatim/catalogue"
@@ -106,20 +108,36 @@ func (l *Life) Postpone(until, now time.Time) {
 	l.set(protocol.Waiting, protocol.SuspendPostponed, now)
 }
 
-// Check refuses an action that its state, or this version, does not take.
+// Check refuses an action that its state, or this version, does not take, and
+// says which it does.
 func (l *Life) Check(action protocol.Action) error {
 	r := l.Record
-	if err := protocol.CheckAction(r.ID, r.StatusCode, action); err != nil {
-		return err
+	err := protocol.CheckAction(r.ID, r.StatusCode, action)
+	if err == nil && slices.Contains(available(r.StatusCode), action) {
+		return nil
 	}
-	if r.StatusCode.State() == protocol.Locked && action != protocol.ActionCancel {
-		return &protocol.Refusal{
-			Type: protocol.ErrTypeInvalidTransition, Code: protocol.CodeInvalidStateChange, OperationID: r.ID,
-			Message: fmt.Sprintf("operation %q is %s: this version cannot %s it while it runs", r.ID, r.StatusCode, action),
-			Allowed: []protocol.Action{protocol.ActionCancel},
+	refusal := protocol.Refusal{
+		Type: protocol.ErrTypeInvalidTransition, Code: protocol.CodeInvalidStateChange, OperationID: r.ID,
+		Message: fmt.Sprintf("operation %q is %s: this version cannot %s it then", r.ID, r.StatusCode, action),
+	}
+	if byState := (*protocol.Refusal)(nil); errors.As(err, &byState) {
+		refusal = *byState
+	}
+	refusal.Allowed = available(r.StatusCode)
+	return &refusal
+}
+
+// available are the actions that this version carries out.
+func available(status protocol.StatusCode) []protocol.Action {
+	return slices.DeleteFunc(protocol.AllowedActions(status), func(a protocol.Action) bool {
+		switch a {
+		case protocol.ActionCancel:
+			return false
+		case protocol.ActionPostpone:
+			return status.State() == protocol.Locked
 		}
-	}
-	return nil
+		return true
+	})
 }
 
 // Succeeded, Failed and Canceled end it with what its handler reported.
@@ -154,8 +172,11 @@ func (l *Life) hold(held *protocol.Held) {
 		return
 	}
 	r := &l.Record
-	started := held.StartedOn.UTC()
-	r.HostID, r.StartedOn, r.RetryCount = held.HostID, &started, held.Retries
+	if !held.StartedOn.IsZero() {
+		started := held.StartedOn.UTC()
+		r.StartedOn = &started
+	}
+	r.HostID, r.RetryCount = cut(held.HostID, protocol.MaxReferenceBytes), held.Retries
 	r.ExecutionTimeSpan = math.Round(held.Seconds*100) / 100
 }
 
@@ -172,6 +193,6 @@ func (l *Life) set(status protocol.StatusCode, reason protocol.SuspendReason, no
 func (l *Life) end(status protocol.StatusCode, code, message, friendly string, now time.Time) {
 	l.set(status, "", now)
 	r := &l.Record
-	r.CompletedOn, r.ErrorCode = &now, code
+	r.CompletedOn, r.ErrorCode = &now, cut(code, protocol.MaxReferenceBytes)
 	r.Message, r.FriendlyMessage = cut(message, protocol.MaxErrorMessageBytes), cut(friendly, protocol.MaxErrorMessageBytes)
 }

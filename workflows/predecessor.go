@@ -65,17 +65,11 @@ func (s *serializer) takeOver(found *protocol.Predecessor) {
 		return
 	}
 	found.Queued = len(before.Queue.Waiting) + len(before.Queue.Ended)
-	fresh := s.queue
+	found.Look = protocol.PredecessorTerminated
 	if found.ByServer {
 		found.Look = protocol.PredecessorRecovered
-		s.queue = before.Queue
-		s.queue.Counts.Runs++
-		s.queue.NextSequence = max(s.queue.NextSequence, fresh.NextSequence)
-	} else {
-		found.Look = protocol.PredecessorTerminated
-		s.queue.Head = before.Queue.Head
-		s.queue.NextSequence = max(fresh.NextSequence, before.Queue.NextSequence)
 	}
+	s.queue = s.queue.takeOver(before.Queue, found.ByServer)
 	s.adoptHead(mustProve)
 }
 

@@ -16,6 +16,11 @@ const (
 	// maxQueuedBytes keeps the state that a run hands to the next one under the
 	// server's 2 MiB for one payload.
 	maxQueuedBytes = 3 << 19
+	// entrySlack is what an entry may grow by a postponement and an end without
+	// a reason, so that neither can be refused for want of room.
+	entrySlack = 192
+	// cancelledReason is why what queued ended when the workflow was cancelled.
+	cancelledReason = "the token was cancelled"
 )
 
 // Queue is the order of one dependency token: what was accepted, what runs,
@@ -37,7 +42,7 @@ type Queue struct {
 	Seen    Seen              `json:"seen"`
 	Rejects []protocol.Reject `json:"rejects,omitempty"`
 	Counts  protocol.Counts   `json:"counts"`
-	// Bytes is what Waiting takes, encoded.
+	// Bytes is what Head, Waiting and Ended may take, encoded.
 	Bytes int `json:"bytes"`
 
 	queued map[string]bool // ids in Waiting; rebuilt after decoding
@@ -51,7 +56,7 @@ type Entry struct {
 	// Hash is the ContentHash of what was submitted; a later postponement does
 	// not change it.
 	Hash string `json:"hash"`
-	// Bytes is what the entry takes, encoded.
+	// Bytes is what the entry may take, encoded.
 	Bytes int `json:"bytes"`
 	// Verdict is set where it ended while it queued.
 	Verdict *Verdict `json:"verdict,omitempty"`
@@ -69,6 +74,24 @@ type Verdict struct {
 // that they grow over the chains of one token too.
 func NewQueue(token string, now time.Time) *Queue {
 	return &Queue{Token: token, ChainStartedOn: now, NextSequence: now.UnixMicro()}
+}
+
+// takeOver is the queue with which a new chain begins that follows one which
+// ended before its time: all of the old one where the server closed it; where a
+// person did, only the operation that may still run. Sequences go on growing.
+func (q *Queue) takeOver(before *Queue, byServer bool) *Queue {
+	next := max(q.NextSequence, before.NextSequence)
+	if byServer {
+		before.Counts.Runs++
+		q = before
+	} else {
+		q.Head = before.Head
+		if q.Head != nil {
+			q.Bytes += q.Head.Bytes
+		}
+	}
+	q.NextSequence = next
+	return q
 }
 
 // Submit takes one operation of a submission in. It is accepted, acknowledged
@@ -136,27 +159,38 @@ func (q *Queue) known(id, hash string) (found, same bool) {
 
 // accept gives the operation its place.
 func (q *Queue) accept(o protocol.Operation, now time.Time) {
-	entry := Entry{Operation: o, Sequence: q.NextSequence, CreatedOn: now}
 	if o.ID == "" {
-		entry.Operation.ID = protocol.DefaultOperationID(q.Token, entry.Sequence)
+		o.ID = q.freeID()
 	}
-	entry.Hash = entry.Operation.ContentHash()
+	entry := Entry{Operation: o, Sequence: q.NextSequence, CreatedOn: now, Hash: o.ContentHash()}
 	encoded, err := json.Marshal(entry)
-	if err != nil || q.Bytes+len(encoded) > maxQueuedBytes {
-		q.Reject(protocol.ErrTypeQueueFull, entry.Operation.ID,
+	entry.Bytes = len(encoded) + entrySlack
+	if err != nil || q.Bytes+entry.Bytes > maxQueuedBytes {
+		q.Reject(protocol.ErrTypeQueueFull, o.ID,
 			fmt.Sprintf("the queue holds %d operations in %d bytes, the limit is %d: submit again when it is shorter", len(q.Waiting), q.Bytes, maxQueuedBytes), now)
 		return
 	}
-	entry.Bytes = len(encoded)
 	q.NextSequence++
 	q.Counts.Accepted++
-	q.Seen.Add(entry.Operation.ID, entry.Hash)
+	q.Seen.Add(o.ID, entry.Hash)
+	q.Bytes += entry.Bytes
 	q.push(entry)
+}
+
+// freeID is the id of an operation that came without one. Where somebody chose
+// that very id before, its number is skipped.
+func (q *Queue) freeID() string {
+	for {
+		id := protocol.DefaultOperationID(q.Token, q.NextSequence)
+		if found, _ := q.known(id, ""); !found {
+			return id
+		}
+		q.NextSequence++
+	}
 }
 
 func (q *Queue) push(entry Entry) {
 	q.Waiting = append(q.Waiting, entry)
-	q.Bytes += entry.Bytes
 	q.index()[entry.Operation.ID] = true
 }
 
@@ -209,6 +243,7 @@ func (q *Queue) EndedClosed(id string, e end, now time.Time) {
 }
 
 func (q *Queue) conclude(entry Entry, e end, now time.Time) {
+	q.Bytes -= entry.Bytes
 	switch {
 	case e.refusal != "":
 		q.Reject(protocol.ErrTypeDuplicateID, entry.Operation.ID, e.refusal, now)
@@ -233,19 +268,42 @@ func (q *Queue) count(status protocol.StatusCode) {
 // Cancel ends an operation that waits; the others keep their order (SPEC 4.6).
 func (q *Queue) Cancel(id, reason string, now time.Time) (protocol.Record, error) {
 	at, err := q.waitingAt(id)
+	encoded, _ := json.Marshal(reason) // a string
+	if err == nil && reason != "" {
+		err = q.checkRoom(len(encoded))
+	}
 	if err != nil {
 		return protocol.Record{}, err
 	}
-	entry := q.remove(at)
-	entry.Verdict = &Verdict{Status: protocol.Canceled, Message: withReason("canceled while it queued", reason)}
-	q.Ended = append(q.Ended, entry)
-	return q.record(entry, 0, now), nil
+	return q.record(q.cancel(at, reason, len(encoded)), 0, now), nil
 }
 
-// CancelAll ends everything that waits.
-func (q *Queue) CancelAll(reason string, now time.Time) {
+// cancel ends the entry at that place; its reason takes so many bytes more.
+func (q *Queue) cancel(at int, reason string, more int) Entry {
+	entry := q.remove(at)
+	entry.Verdict = &Verdict{Status: protocol.Canceled, Message: withReason("canceled while it queued", reason)}
+	entry.Bytes += more
+	q.Bytes += more
+	q.Ended = append(q.Ended, entry)
+	return entry
+}
+
+// checkRoom refuses what would not fit the state that a run hands over.
+func (q *Queue) checkRoom(more int) error {
+	if q.Bytes+more <= maxQueuedBytes {
+		return nil
+	}
+	return &protocol.Refusal{
+		Type:    protocol.ErrTypeQueueFull,
+		Message: fmt.Sprintf("the queue holds %d bytes, the limit is %d: send the request again without a reason, or when the queue is shorter", q.Bytes, maxQueuedBytes),
+	}
+}
+
+// CancelAll ends everything that waits. The reason is short enough for the slack
+// of an entry.
+func (q *Queue) CancelAll(reason string) {
 	for len(q.Waiting) > 0 {
-		_, _ = q.Cancel(q.Waiting[0].Operation.ID, reason, now) // found by construction
+		q.cancel(0, reason, 0)
 	}
 }
 
@@ -261,7 +319,9 @@ func (q *Queue) Postpone(id string, until, now time.Time) (protocol.Record, erro
 	if !until.After(now) {
 		entry.Operation.PostponeUntil = nil
 	}
-	return q.record(*entry, at+1, now), nil
+	record := q.record(*entry, at+1, now)
+	record.ModifiedOn = &now
+	return record, nil
 }
 
 // waitingAt finds an operation that waits, or says where it is instead.
@@ -291,7 +351,6 @@ func (q *Queue) remove(at int) Entry {
 	} else {
 		q.Waiting = slices.Delete(q.Waiting, at, at+1)
 	}
-	q.Bytes -= entry.Bytes
 	return entry
 }
 

@@ -149,7 +149,6 @@ func fitsOnePayload(t *testing.T, q *Queue) {
 // What the queue's bound does not count, on top of what it does.
 func TestWhatARunHandsOverFitsOnePayloadWhateverWasAsked(t *testing.T) {
 	t.Parallel()
-	t.Skip("not yet: the bound counts Waiting as it was accepted, not the head, the postponements and Ended")
 	for name, ask := range map[string]func(*Queue){
 		"a head that grows when it is encoded": func(q *Queue) {
 			q.Submit(json.RawMessage(`{"id":"head","operationType":"a","data":"`+strings.Repeat("<", 250<<10)+`"}`), day)
@@ -166,11 +165,11 @@ func TestWhatARunHandsOverFitsOnePayloadWhateverWasAsked(t *testing.T) {
 		},
 		"everything cancelled": func(q *Queue) {
 			fill(t, q, "")
-			q.CancelAll("the token's workflow was cancelled", day)
+			q.CancelAll(cancelledReason)
 		},
 		"everything cancelled, and filled again": func(q *Queue) {
 			fill(t, q, "")
-			q.CancelAll("the token's workflow was cancelled", day)
+			q.CancelAll(cancelledReason)
 			fill(t, q, "")
 		},
 	} {
@@ -186,7 +185,6 @@ func TestWhatARunHandsOverFitsOnePayloadWhateverWasAsked(t *testing.T) {
 // one would get can be guessed from the query "state".
 func TestAnIDThatTheSystemWouldChooseIsTaken(t *testing.T) {
 	t.Parallel()
-	t.Skip("not yet: both wait under one id")
 	q := NewQueue(testToken, day)
 	q.Submit(encode(t, op(protocol.DefaultOperationID(testToken, q.NextSequence+1))), day)
 	q.Submit(json.RawMessage(`{"operationType":"test.record"}`), day)

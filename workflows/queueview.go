@@ -21,7 +21,8 @@ func (q *Queue) record(entry Entry, position int, now time.Time) protocol.Record
 	postponed := entry.Operation.PostponeUntil != nil && entry.Operation.PostponeUntil.After(now)
 	switch {
 	case entry.Verdict != nil:
-		r.StatusCode, r.Message, r.CompletedOn = entry.Verdict.Status, entry.Verdict.Message, &now
+		r.StatusCode, r.Message = entry.Verdict.Status, entry.Verdict.Message
+		r.CompletedOn, r.ModifiedOn = &now, &now
 	case postponed:
 		r.StatusCode, r.SuspendReason = protocol.Waiting, protocol.SuspendPostponed
 	case position > 0:
@@ -71,6 +72,9 @@ func (q *Queue) List(request protocol.ListRequest, now time.Time) (protocol.List
 // Find answers the query "find".
 func (q *Queue) Find(id string, now time.Time) protocol.FindReply {
 	reply := protocol.FindReply{}
+	if id == "" {
+		return reply
+	}
 	for _, reject := range q.Rejects {
 		if reject.OperationID == id {
 			reply.Reject = &reject
@@ -139,7 +143,7 @@ func (q *Queue) row(r protocol.Record) string {
 func escape(s string) string {
 	var b strings.Builder
 	for _, r := range s {
-		if strings.ContainsRune("\\`*_{}[]()<>#+-.!|~&:@", r) {
+		if strings.ContainsRune("\\`*_{}[]()<>#+-=.!|~&:@", r) {
 			b.WriteByte('\\')
 		}
 		b.WriteRune(r)

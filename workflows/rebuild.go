@@ -14,28 +14,62 @@ import (
 	"github.com/seriatim-go/seriatim/protocol"
 )
 
-// RebuildToken reads, event by event, the history of a serializer's run that did
-// not end as it should, and answers what the run after it would have been given:
-// everything accepted that has no execution yet, in order. The engine's activity
-// hands it to the chain that comes next. next answers nil after the last event.
+// RebuildToken reads the history of a serializer's run that did not end as it
+// should, and answers what the run after it would have been given: everything
+// accepted that has no execution yet, in order. The engine's activity hands it to
+// the chain that comes next.
 //
 // It follows the serializer's own rules over the same Queue, so an operation
-// gets the id and the sequence that it had.
-func RebuildToken(workflowID string, next func() (*historypb.HistoryEvent, error)) (any, error) {
-	r := &rebuild{workflowID: workflowID, times: map[int64]time.Time{}, children: map[int64]rebuiltChild{}, looks: map[int64]bool{}}
-	for {
-		event, err := next()
-		if err != nil {
-			return nil, err
-		}
-		if event == nil {
-			r.flush(r.last)
-			return carried{Queue: r.queue, Refused: r.refused, HeadInDoubt: true}, nil
-		}
+// gets the id and the sequence that it had. before is what RebuildToken answered
+// for the chain before this run, where this run was closed before it could look
+// by itself (RunLookedBack), and byServer how that one ended; else nil.
+func RebuildToken(workflowID string, events []*historypb.HistoryEvent, before any, byServer bool) (any, error) {
+	r := &rebuild{
+		workflowID: workflowID, looking: scheduled(events, protocol.FindPredecessorActivity),
+		times: map[int64]time.Time{}, children: map[int64]rebuiltChild{}, activities: map[int64]string{},
+	}
+	if state, ok := before.(carried); ok {
+		r.before = &predecessor{state: state, byServer: byServer}
+	}
+	for _, event := range events {
 		if err := r.read(event); err != nil {
 			return nil, fmt.Errorf("history event %d: %w", event.GetEventId(), err)
 		}
 	}
+	r.looking = false
+	r.flush(r.last)
+	return carried{Queue: r.queue, Refused: r.refused, HeadInDoubt: true}, nil
+}
+
+// RunLookedBack says whether the run knew how the chain before it ended: it is
+// not the first of its chain, or it got an answer.
+func RunLookedBack(events []*historypb.HistoryEvent) bool {
+	find := int64(0)
+	for _, event := range events {
+		switch event.GetEventType() {
+		case enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
+			if event.GetWorkflowExecutionStartedEventAttributes().GetContinuedExecutionRunId() != "" {
+				return true
+			}
+		case enumspb.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
+			if isScheduled(event, protocol.FindPredecessorActivity) {
+				find = event.GetEventId()
+			}
+		case enumspb.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
+			if find != 0 && event.GetActivityTaskCompletedEventAttributes().GetScheduledEventId() == find {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func scheduled(events []*historypb.HistoryEvent, activity string) bool {
+	return slices.ContainsFunc(events, func(e *historypb.HistoryEvent) bool { return isScheduled(e, activity) })
+}
+
+func isScheduled(event *historypb.HistoryEvent, activity string) bool {
+	return event.GetActivityTaskScheduledEventAttributes().GetActivityType().GetName() == activity
 }
 
 // rebuild is a run as far as its history was read.
@@ -45,6 +79,12 @@ type rebuild struct {
 	queue        *Queue
 	refused      string
 
+	// before is the chain before; looking holds intake back, as the run did while
+	// it asked about that chain.
+	before   *predecessor
+	byServer bool // how the run was told that the chain before it ended
+	looking  bool
+
 	// What arrived since the last workflow task: a task sees all of it at once.
 	signals   []converter.RawValue
 	updates   []*historypb.WorkflowExecutionUpdateAcceptedEventAttributes
@@ -53,7 +93,14 @@ type rebuild struct {
 	last     time.Time
 	times    map[int64]time.Time // when each workflow task started
 	children map[int64]rebuiltChild
-	looks    map[int64]bool // the engine's looks at an adopted head
+	// activities are the engine's that the run asked for, by their event.
+	activities map[int64]string
+}
+
+// predecessor is the state of a chain that ended before its time.
+type predecessor struct {
+	state    carried
+	byServer bool
 }
 
 // rebuiltChild is an execution that the run asked for.
@@ -108,12 +155,45 @@ func (r *rebuild) readExecution(event *historypb.HistoryEvent) error {
 	case enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_TERMINATED:
 		r.closed(event.GetChildWorkflowExecutionTerminatedEventAttributes().GetInitiatedEventId(), protocol.Canceled)
 	case enumspb.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
-		a := event.GetActivityTaskScheduledEventAttributes()
-		r.looks[event.GetEventId()] = a.GetActivityType().GetName() == protocol.AwaitOperationActivity
+		r.activities[event.GetEventId()] = event.GetActivityTaskScheduledEventAttributes().GetActivityType().GetName()
 	case enumspb.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
-		return r.looked(event.GetActivityTaskCompletedEventAttributes())
+		a := event.GetActivityTaskCompletedEventAttributes()
+		return r.answered(r.activities[a.GetScheduledEventId()], rawPayload(a.GetResult(), 0))
+	case enumspb.EVENT_TYPE_ACTIVITY_TASK_FAILED:
+		r.unanswered(event.GetActivityTaskFailedEventAttributes().GetScheduledEventId())
+	case enumspb.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT:
+		r.unanswered(event.GetActivityTaskTimedOutEventAttributes().GetScheduledEventId())
 	}
 	return nil
+}
+
+// answered follows what the run did with an answer of the engine's.
+func (r *rebuild) answered(activity string, answer converter.RawValue) error {
+	switch activity {
+	case protocol.AwaitOperationActivity:
+		return r.looked(answer)
+	case protocol.FindPredecessorActivity:
+		var found protocol.Predecessor
+		if err := json.Unmarshal(answer.Payload().GetData(), &found); err != nil {
+			return err
+		}
+		r.looking, r.byServer = found.Look == protocol.PredecessorAbnormal, found.ByServer
+	case protocol.RebuildTokenActivity:
+		r.looking = false
+		var state carried
+		if err := json.Unmarshal(answer.Payload().GetData(), &state); err != nil {
+			return err
+		}
+		r.queue = r.queue.takeOver(state.Queue, r.byServer)
+	}
+	return nil
+}
+
+// unanswered lets intake go on, as the run did.
+func (r *rebuild) unanswered(scheduled int64) {
+	if a := r.activities[scheduled]; a == protocol.FindPredecessorActivity || a == protocol.RebuildTokenActivity {
+		r.looking = false
+	}
 }
 
 // flush does what a workflow task does first: take in the signals, then answer
@@ -122,6 +202,9 @@ func (r *rebuild) flush(now time.Time) {
 	if r.queue == nil {
 		r.begin(now)
 	}
+	if r.looking {
+		return
+	}
 	for _, raw := range r.signals {
 		r.queue.take(raw, r.refused, now)
 	}
@@ -129,7 +212,7 @@ func (r *rebuild) flush(now time.Time) {
 		r.apply(update, now)
 	}
 	if r.cancelled {
-		r.queue.CancelAll("the token's workflow was cancelled", now)
+		r.queue.CancelAll(cancelledReason)
 	}
 	r.signals, r.updates, r.cancelled = nil, nil, false
 }
@@ -142,6 +225,9 @@ func (r *rebuild) begin(now time.Time) {
 	}
 	token, refused, _ := tokenOf(r.workflowID, r.input)
 	r.queue, r.refused = NewQueue(token, now), refused
+	if r.before != nil && r.before.state.Queue != nil && refused == "" {
+		r.queue = r.queue.takeOver(r.before.state.Queue, r.before.byServer)
+	}
 }
 
 // apply carries out an update that the run accepted; what its handler refused
@@ -203,12 +289,9 @@ func (r *rebuild) closed(initiated int64, status protocol.StatusCode) {
 }
 
 // looked notes what the engine saw of an adopted head.
-func (r *rebuild) looked(a *historypb.ActivityTaskCompletedEventAttributes) error {
-	if !r.looks[a.GetScheduledEventId()] || r.queue.Head == nil {
-		return nil
-	}
+func (r *rebuild) looked(answer converter.RawValue) error {
 	var seen protocol.AwaitReply
-	if err := json.Unmarshal(rawPayload(a.GetResult(), 0).Payload().GetData(), &seen); err != nil {
+	if err := json.Unmarshal(answer.Payload().GetData(), &seen); err != nil || r.queue.Head == nil {
 		return err
 	}
 	ours := seen.Token == r.queue.Token && seen.Sequence == r.queue.Head.Sequence

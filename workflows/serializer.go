@@ -190,7 +190,7 @@ func (s *serializer) handleCancellation() {
 		return
 	}
 	s.cancelled = true
-	s.queue.CancelAll("the token's workflow was cancelled", workflow.Now(s.ctx))
+	s.queue.CancelAll(cancelledReason)
 	if s.head != nil {
 		s.head.wantCancel = true
 	}

@@ -32,7 +32,9 @@ func (s *serializer) setHandlers() error {
 			}),
 		setQuery(s.ctx, protocol.FindQueryName, "One operation of the token by its id",
 			func(r protocol.FindRequest) (protocol.FindReply, error) {
-				return s.queue.Find(r.OperationID, workflow.Now(s.ctx)), nil
+				reply := s.queue.Find(r.OperationID, workflow.Now(s.ctx))
+				reply.Reading = s.lookingBack || s.submissions.Len() > 0
+				return reply, nil
 			}),
 	)
 }

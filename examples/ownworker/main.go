@@ -13,6 +13,7 @@ import (
 
 	"github.com/seriatim-go/seriatim/activities"
 	"github.com/seriatim-go/seriatim/catalogue"
+	"github.com/seriatim-go/seriatim/opclient"
 	"github.com/seriatim-go/seriatim/protocol"
 	"github.com/seriatim-go/seriatim/workflows"
 )
@@ -39,7 +40,7 @@ func main() {
 }
 
 func run() error {
-	c, err := client.Dial(envconfig.MustLoadDefaultClientOptions())
+	c, err := client.Dial(opclient.DialOptions(envconfig.MustLoadDefaultClientOptions()))
 	if err != nil {
 		return err
 	}
@@ -51,7 +52,7 @@ func run() error {
 
 	// The engine looks after operations on slots that handlers never take.
 	engine := worker.New(c, protocol.DefaultTaskQueue+protocol.EngineTaskQueueSuffix, worker.Options{})
-	activities.RegisterEngine(engine, c, workflows.RebuildToken)
+	activities.RegisterEngine(engine, c, activities.Rebuilder{Rebuild: workflows.RebuildToken, LookedBack: workflows.RunLookedBack})
 	if err := engine.Start(); err != nil {
 		return err
 	}

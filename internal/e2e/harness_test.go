@@ -21,6 +21,7 @@ import (
 	"github.com/seriatim-go/seriatim/activities"
 	"github.com/seriatim-go/seriatim/catalogue"
 	"github.com/seriatim-go/seriatim/internal/embedded"
+	"github.com/seriatim-go/seriatim/opclient"
 	"github.com/seriatim-go/seriatim/protocol"
 	"github.com/seriatim-go/seriatim/workflows"
 )
@@ -62,10 +63,10 @@ func newSiteIn(t *testing.T, server *embedded.Server, namespace string, o workfl
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	t.Cleanup(cancel)
-	c, err := client.DialContext(ctx, client.Options{
+	c, err := client.DialContext(ctx, opclient.DialOptions(client.Options{
 		HostPort: server.Address(), Namespace: namespace,
-		Logger: log.NewStructuredLogger(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))),
-	})
+		Logger: log.NewStructuredLogger(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError + 1}))),
+	}))
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
 	s := &site{Client: c, t: t, ctx: ctx, options: o, namespace: namespace, taskQueue: "operations-" + uuid.NewString()}
@@ -82,7 +83,7 @@ func (s *site) startWorker() {
 	workflows.Register(operations, cat, s.options)
 	operations.RegisterActivityWithOptions(s.record, activity.RegisterOptions{Name: "record"})
 	engine := worker.New(s.Client, s.taskQueue+protocol.EngineTaskQueueSuffix, options)
-	activities.RegisterEngine(engine, s.Client, workflows.RebuildToken)
+	activities.RegisterEngine(engine, s.Client, activities.Rebuilder{Rebuild: workflows.RebuildToken, LookedBack: workflows.RunLookedBack})
 	s.workers = []worker.Worker{operations, engine}
 	for _, w := range s.workers {
 		require.NoError(s.t, w.Start())

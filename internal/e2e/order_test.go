@@ -2,9 +2,11 @@ package e2e
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
 
@@ -39,14 +41,12 @@ func TestTokensRunSideBySideEachInOrder(t *testing.T) {
 	s := newSite(t, shared, workflows.Options{})
 	prefix := unique(t)
 	wanted := make(map[string][]string)
-	var all []string
 	for n := range each {
 		for k := range tokens {
 			token := fmt.Sprintf("%s-%d", prefix, k)
 			o := operation(token, n)
 			s.submit(token, o)
 			wanted[token] = append(wanted[token], o.ID)
-			all = append(all, o.ID)
 		}
 	}
 	for token, order := range wanted {
@@ -54,6 +54,27 @@ func TestTokensRunSideBySideEachInOrder(t *testing.T) {
 		requireInOrder(t, order, s.ran(token))
 	}
 	reportEvents(t, s, fmt.Sprintf("%s-%d", prefix, 0), wanted[fmt.Sprintf("%s-%d", prefix, 0)])
+}
+
+// SPEC 1.2, 4.9: any text is a token, and an id.
+func TestTokensAndIDsInAnyScript(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, shared, workflows.Options{SearchAttributes: true})
+	suffix := unique(t)
+	for _, text := range []string{
+		"Müller & Söhne/7", "顧客四十二", "🚚 north", "\u200fשלום", "it's \"quoted\" \\ and %41", "../../etc", "a/page/1",
+		" leading and trailing ", strings.Repeat("é", 200), strings.Repeat("x", 200) + "~",
+	} {
+		t.Run(text, func(t *testing.T) {
+			t.Parallel()
+			token := text + suffix
+			o := operation("é"+uuid.NewString(), 1)
+			s.submit(token, o)
+			require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, s.closed(o.ID))
+			require.Equal(t, []string{o.ID}, ids(s.ran(token)))
+			require.Equal(t, token, s.state(token).Token)
+		})
+	}
 }
 
 // reportEvents prints the history events an operation, counted from the server.

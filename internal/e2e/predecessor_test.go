@@ -1,0 +1,79 @@
+package e2e
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+
+	"github.com/seriatim-go/seriatim/protocol"
+	"github.com/seriatim-go/seriatim/workflows"
+)
+
+// With the worker down, more is submitted than the server keeps in one run, so
+// that it closes the run, and the run after it too. Nothing of it is lost, and
+// the order is that of acceptance over all of them.
+func TestChainsThatTheServerClosedAreRecoveredInOrder(t *testing.T) {
+	t.Parallel()
+	const n = 250
+	server := ownServer(t, map[string]string{"limit.historyCount.error": "160", "limit.historyCount.warn": "150"})
+	s := newSite(t, server, workflows.Options{MaxRunEvents: 60})
+	s.stopWorker()
+	// Slow enough that a run ends by itself before the server's small limit.
+	s.handle = func(context.Context, protocol.HandlerInput) (protocol.HandlerResult, error) {
+		time.Sleep(100 * time.Millisecond)
+		return protocol.HandlerResult{}, nil
+	}
+	token := unique(t)
+	var wanted []string
+	for i := range n {
+		o := operation(token, i)
+		require.Eventually(t, func() bool { return s.trySubmit(token, o) == nil }, patience, 10*time.Millisecond)
+		wanted = append(wanted, o.ID)
+	}
+	s.startWorker()
+	require.Eventually(t, func() bool { return len(s.ran(token)) >= n }, 2*patience, 100*time.Millisecond)
+	requireInOrder(t, wanted, s.ran(token))
+	require.Eventually(t, func() bool { return s.state(token).Counts.Succeeded == n }, patience, 100*time.Millisecond)
+	state := s.state(token)
+	require.Equal(t, int64(n), state.Counts.Accepted)
+	require.Equal(t, protocol.PredecessorRecovered, state.Predecessor.Look)
+	require.True(t, state.Predecessor.ByServer)
+	t.Logf("%d operations recovered of a run that the server closed: %s", state.Predecessor.Queued, state.Predecessor.Reason)
+}
+
+// A token that a person terminated starts afresh, says so, and waits for the
+// operation that still runs.
+func TestTerminatedTokenIsReportedAndItsRunningOperationAwaited(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, shared, workflows.Options{})
+	token := unique(t)
+	running, left, next := operation(token, 1), operation(token, 2), operation(token, 3)
+	started, release := make(chan struct{}), make(chan struct{})
+	s.handle = func(_ context.Context, in protocol.HandlerInput) (protocol.HandlerResult, error) {
+		if in.Operation.ID == running.ID {
+			close(started)
+			<-release
+		}
+		return protocol.HandlerResult{}, nil
+	}
+	s.submit(token, []protocol.Operation{running, left})
+	<-started
+	require.NoError(t, s.TerminateWorkflow(s.ctx, protocol.SerializerWorkflowID(token), "", "by a test"))
+	s.submit(token, next)
+	require.Eventually(t, func() bool {
+		return s.state(token).Predecessor.Look == protocol.PredecessorTerminated
+	}, patience, 50*time.Millisecond)
+	state := s.state(token)
+	require.Equal(t, running.ID, state.Head.ID, "the operation that still runs holds the token")
+	require.Equal(t, "by a test", state.Predecessor.Reason)
+	require.Equal(t, 1, state.Predecessor.Queued)
+	require.False(t, state.Predecessor.ByServer)
+	close(release)
+	require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, s.closed(next.ID))
+	requireInOrder(t, []string{running.ID, next.ID}, s.ran(token))
+	s.submit(token, left) // what was left may be submitted again
+	require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, s.closed(left.ID))
+}

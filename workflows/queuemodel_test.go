@@ -1,0 +1,371 @@
+package workflows
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/seriatim-go/seriatim/protocol"
+)
+
+// modelled is an accepted operation as the model knows it: its id, what of its
+// content tells it from another with the same id, and its sequence.
+type modelled struct {
+	ID, Content string
+	Sequence    int64
+}
+
+// model is a queue as simple as it can be: slices, and nothing is fast.
+type model struct {
+	next           int64
+	head           *modelled
+	waiting, ended []modelled
+	seen           []modelled // all that was accepted, in order
+	counts         protocol.Counts
+	gone           int64 // ended, whatever the end
+}
+
+func (m *model) find(id string) (op modelled, found bool) {
+	all := slices.Concat(m.waiting, m.ended)
+	if m.head != nil {
+		all = append(all, *m.head)
+	}
+	for _, op := range slices.Concat(m.seen, all) {
+		if op.ID == id {
+			return op, true
+		}
+	}
+	return modelled{}, false
+}
+
+func (m *model) submit(id, content string) {
+	before, found := m.find(id)
+	switch {
+	case found && before.Content == content:
+		m.counts.Duplicates++
+	case found:
+		m.counts.Rejected++
+	default:
+		op := modelled{ID: id, Content: content, Sequence: m.next}
+		if id == "" {
+			op.ID = protocol.DefaultOperationID(testToken, m.next)
+		}
+		m.next++
+		m.counts.Accepted++
+		m.waiting, m.seen = append(m.waiting, op), append(m.seen, op)
+	}
+}
+
+func (m *model) waitingAt(id string) int {
+	return slices.IndexFunc(m.waiting, func(op modelled) bool { return op.ID == id })
+}
+
+// close counts an end as the queue is told of it.
+func (m *model) close(e end) {
+	m.gone++
+	switch {
+	case e.refusal != "":
+		m.counts.Rejected++
+	case e.duplicate:
+		m.counts.Duplicates++
+	case e.status == protocol.Succeeded:
+		m.counts.Succeeded++
+	case e.status == protocol.Failed:
+		m.counts.Failed++
+	default:
+		m.counts.Canceled++
+	}
+}
+
+// machine drives a Queue and its model with the same requests.
+type machine struct {
+	q   *Queue
+	m   model
+	now time.Time
+}
+
+func (x *machine) tick(t *rapid.T) time.Time {
+	x.now = x.now.Add(time.Duration(rapid.IntRange(0, 5000).Draw(t, "milliseconds")) * time.Millisecond)
+	return x.now
+}
+
+func (x *machine) drawID(t *rapid.T) string {
+	known := []string{"A", "B", "C", "D", "E", "F", "G", "H", "unknown"}
+	for _, op := range x.m.seen {
+		known = append(known, op.ID)
+	}
+	return rapid.SampledFrom(known).Draw(t, "id")
+}
+
+func (x *machine) submit(t *rapid.T) {
+	id := rapid.SampledFrom([]string{"", "A", "B", "C", "D", "E", "F", "G", "H"}).Draw(t, "id")
+	content := rapid.SampledFrom([]string{"one", "one", "one", "two"}).Draw(t, "content")
+	fields := map[string]any{"operationType": "test.record", "name": content, "data": strings.Repeat("x", rapid.IntRange(0, 50).Draw(t, "size"))}
+	if id != "" {
+		fields["id"] = id
+		fields["data"] = nil
+	}
+	if rapid.Bool().Draw(t, "spells out the token") {
+		fields["dependencyToken"] = testToken
+	}
+	if rapid.Bool().Draw(t, "has an unknown field") {
+		fields["unknown"] = 1
+		x.m.counts.UnknownFields++
+	}
+	x.q.Submit(encode(t, fields), x.tick(t))
+	x.m.submit(id, content)
+}
+
+func (x *machine) submitBad(t *rapid.T) {
+	spoil := rapid.SampledFrom([]func(map[string]any){
+		func(f map[string]any) { f["dependencyToken"] = "another" },
+		func(f map[string]any) { f["operationType"] = "" },
+		func(f map[string]any) { f["recurrencePattern"] = "FREQ=DAILY" },
+		func(f map[string]any) { f["id"] = "\u0000" },
+		func(f map[string]any) {
+			for _, name := range []string{"id", "name", "ownerId", "requestId", "correlationId", "fairnessKey"} {
+				f[name] = strings.Repeat("🚀\u0085", 500)
+			}
+		},
+	}).Draw(t, "spoil")
+	fields := map[string]any{"id": x.drawID(t), "operationType": "test.record"}
+	spoil(fields)
+	x.q.Submit(encode(t, fields), x.tick(t))
+	x.m.counts.Rejected++
+}
+
+func encode(t require.TestingT, value any) json.RawMessage {
+	encoded, err := json.Marshal(value)
+	require.NoError(t, err)
+	return encoded
+}
+
+// checkRefusal compares what an action on an operation that does not queue got.
+func (x *machine) checkRefusal(t *rapid.T, id string, err error) {
+	var refusal *protocol.Refusal
+	require.ErrorAs(t, err, &refusal)
+	isID := func(op modelled) bool { return op.ID == id }
+	if x.m.head != nil && x.m.head.ID == id || slices.ContainsFunc(x.m.ended, isID) {
+		require.Equal(t, protocol.ErrTypeOperationStarted, refusal.Type)
+		require.Equal(t, protocol.OperationWorkflowID(id), refusal.WorkflowID)
+		return
+	}
+	require.Equal(t, protocol.ErrTypeOperationNotFound, refusal.Type)
+}
+
+func (x *machine) cancel(t *rapid.T) {
+	id := x.drawID(t)
+	record, err := x.q.Cancel(id, "no longer needed", x.tick(t))
+	at := x.m.waitingAt(id)
+	if at < 0 {
+		x.checkRefusal(t, id, err)
+		return
+	}
+	require.NoError(t, err)
+	require.Equal(t, protocol.Canceled, record.StatusCode)
+	require.Equal(t, x.m.waiting[at].Sequence, record.Sequence)
+	x.m.ended = append(x.m.ended, x.m.waiting[at])
+	x.m.waiting = slices.Delete(x.m.waiting, at, at+1)
+}
+
+func (x *machine) cancelAll(t *rapid.T) {
+	x.tick(t)
+	x.q.CancelAll("no longer needed")
+	x.m.ended, x.m.waiting = append(x.m.ended, x.m.waiting...), []modelled{}
+}
+
+func (x *machine) postpone(t *rapid.T) {
+	id, now := x.drawID(t), x.tick(t)
+	until := now.Add(time.Duration(rapid.IntRange(-60, 60).Draw(t, "minutes")) * time.Minute)
+	record, err := x.q.Postpone(id, until, now)
+	at := x.m.waitingAt(id)
+	if at < 0 {
+		x.checkRefusal(t, id, err)
+		return
+	}
+	require.NoError(t, err)
+	require.Equal(t, at+1, record.Position, "it keeps its place")
+	if until.After(now) {
+		require.Equal(t, protocol.Waiting, record.StatusCode)
+		require.True(t, until.Equal(*record.PostponeUntil))
+	} else {
+		require.Equal(t, protocol.WaitingForResources, record.StatusCode)
+		require.Nil(t, record.PostponeUntil)
+	}
+}
+
+func (x *machine) takeHead(t *rapid.T) {
+	taken := x.q.TakeHead()
+	if x.m.head != nil || len(x.m.waiting) == 0 {
+		require.Nil(t, taken)
+		return
+	}
+	head := x.m.waiting[0]
+	x.m.head, x.m.waiting = &head, x.m.waiting[1:]
+	require.Equal(t, x.m.head.ID, taken.Operation.ID)
+	require.Equal(t, x.m.head.Sequence, taken.Sequence)
+	require.Equal(t, testToken, taken.Operation.DependencyToken)
+}
+
+func drawEnd(t *rapid.T) end {
+	return rapid.SampledFrom([]end{
+		{status: protocol.Succeeded}, {status: protocol.Succeeded}, {status: protocol.Failed}, {status: protocol.Canceled},
+		{duplicate: true}, {duplicate: true, refusal: "id: is that of another operation"},
+	}).Draw(t, "end")
+}
+
+func (x *machine) completeHead(t *rapid.T) {
+	if x.m.head == nil {
+		t.Skip("nothing runs")
+	}
+	e := drawEnd(t)
+	x.q.HeadCompleted(e, x.tick(t))
+	x.m.close(e)
+	x.m.head = nil
+}
+
+func (x *machine) closeEnded(t *rapid.T) {
+	if len(x.m.ended) == 0 {
+		x.q.EndedClosed("unknown", end{}, x.now)
+		return
+	}
+	at, e := rapid.IntRange(0, len(x.m.ended)-1).Draw(t, "at"), drawEnd(t)
+	x.q.EndedClosed(x.m.ended[at].ID, e, x.tick(t))
+	x.m.close(e)
+	x.m.ended = slices.Delete(x.m.ended, at, at+1)
+}
+
+// handOver is what a run's end does to a queue.
+func (x *machine) handOver(t *rapid.T) {
+	var next Queue
+	require.NoError(t, json.Unmarshal(encode(t, x.q), &next))
+	x.q = &next
+}
+
+// check compares all that a queue knows with the model.
+func (x *machine) check(t *rapid.T) {
+	q, m := x.q, &x.m
+	require.Equal(t, m.next, q.NextSequence)
+	require.Equal(t, m.waiting, modelledOf(q.Waiting), "order")
+	require.Equal(t, m.ended, modelledOf(q.Ended))
+	require.Equal(t, m.head == nil, q.Head == nil)
+	if q.Head != nil {
+		require.Equal(t, []modelled{*m.head}, modelledOf([]Entry{*q.Head}))
+	}
+	require.Equal(t, m.counts, q.Counts)
+	require.Equal(t, q.Head == nil && len(q.Waiting) == 0 && len(q.Ended) == 0, q.Idle())
+
+	inside := int64(len(q.Waiting) + len(q.Ended))
+	if q.Head != nil {
+		inside++
+	}
+	require.Equal(t, q.NextSequence-day.UnixMicro(), inside+m.gone, "each sequence is accounted for")
+	require.Equal(t, q.NextSequence-day.UnixMicro(), q.Counts.Accepted)
+
+	indexed := make(map[string]bool)
+	for i, entry := range q.Waiting {
+		indexed[entry.Operation.ID] = true
+		require.Positive(t, entry.Bytes)
+		if i > 0 {
+			require.Greater(t, entry.Sequence, q.Waiting[i-1].Sequence)
+		}
+	}
+	require.Equal(t, bytesOf(q), q.Bytes)
+	require.Equal(t, indexed, q.index())
+	checkRejects(t, q)
+	x.checkAnswers(t)
+}
+
+func modelledOf(entries []Entry) []modelled {
+	ops := []modelled{}
+	for _, entry := range entries {
+		ops = append(ops, modelled{ID: entry.Operation.ID, Content: entry.Operation.Name, Sequence: entry.Sequence})
+	}
+	return ops
+}
+
+func checkRejects(t require.TestingT, q *Queue) {
+	require.Len(t, q.Rejects, int(min(q.Counts.Rejected, 50)))
+	for _, reject := range q.Rejects {
+		require.LessOrEqual(t, len(reject.Reason), 400)
+		require.NotEmpty(t, reject.Reason)
+		require.True(t, utf8.ValidString(reject.Reason))
+		require.LessOrEqual(t, len(reject.OperationID), 128)
+	}
+}
+
+// checkAnswers compares what queries tell.
+func (x *machine) checkAnswers(t *rapid.T) {
+	q, m := x.q, &x.m
+	state := q.State(x.now)
+	require.Equal(t, []any{len(m.waiting), len(m.ended), m.next, m.counts}, []any{state.Queued, state.Ending, state.NextSequence, state.Counts})
+	require.Equal(t, m.head != nil, state.Head != nil)
+	list, err := q.List(protocol.ListRequest{}, x.now)
+	require.NoError(t, err)
+	require.Equal(t, len(m.waiting), list.Total)
+	for i, record := range list.Operations {
+		require.Equal(t, m.waiting[i].ID, record.ID)
+		require.Equal(t, i+1, record.Position)
+		switch {
+		case m.head != nil:
+			require.Equal(t, m.head.ID, record.BlockedBy)
+		case i > 0:
+			require.Equal(t, m.waiting[0].ID, record.BlockedBy)
+		default:
+			require.Empty(t, record.BlockedBy)
+		}
+	}
+	for _, op := range m.seen {
+		at := m.waitingAt(op.ID)
+		started := m.head != nil && m.head.ID == op.ID || slices.Contains(m.ended, op)
+		found := q.Find(op.ID, x.now)
+		require.True(t, found.Seen)
+		require.Equal(t, at >= 0 || started, found.Found)
+		require.Equal(t, started, found.WorkflowID != "")
+		require.Equal(t, found.Found, found.Record != nil)
+		if found.Record != nil {
+			require.Equal(t, op.Sequence, found.Record.Sequence)
+		}
+	}
+	require.Equal(t, protocol.FindReply{Reject: q.Find("unknown", x.now).Reject}, q.Find("unknown", x.now))
+	require.LessOrEqual(t, strings.Count(q.Details(x.now), "\n"), 40)
+}
+
+// SPEC 1.2, 4.1, 4.6, 4.9, 5.3: whatever is asked in whatever order, the queue
+// is the model's, and a run's end changes nothing.
+func TestQueueIsTheModels(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		x := &machine{q: NewQueue(testToken, day), m: model{next: day.UnixMicro(), waiting: []modelled{}, ended: []modelled{}}, now: day}
+		t.Repeat(map[string]func(*rapid.T){
+			"":              x.check,
+			"submit":        x.submit,
+			"submit again":  x.submit,
+			"submit bad":    x.submitBad,
+			"cancel":        x.cancel,
+			"cancel all":    x.cancelAll,
+			"postpone":      x.postpone,
+			"take head":     x.takeHead,
+			"complete head": x.completeHead,
+			"close ended":   x.closeEnded,
+			"hand over":     x.handOver,
+		})
+	})
+}
+
+// bytesOf is what everything that has not completed may take.
+func bytesOf(q *Queue) (sum int) {
+	for _, entry := range slices.Concat(q.Waiting, q.Ended) {
+		sum += entry.Bytes
+	}
+	if q.Head != nil {
+		sum += q.Head.Bytes
+	}
+	return sum
+}
