@@ -17,13 +17,13 @@ import (
 // the order is that of acceptance over all of them.
 func TestChainsThatTheServerClosedAreRecoveredInOrder(t *testing.T) {
 	t.Parallel()
-	const n = 250
-	server := ownServer(t, map[string]string{"limit.historyCount.error": "160", "limit.historyCount.warn": "150"})
+	const n = 244
+	server := ownServer(t, map[string]string{"limit.historyCount.error": "120", "limit.historyCount.warn": "110"})
 	s := newSite(t, server, workflows.Options{MaxRunEvents: 60})
 	s.stopWorker()
 	// Slow enough that a run ends by itself before the server's small limit.
 	s.handle = func(context.Context, protocol.HandlerInput) (protocol.HandlerResult, error) {
-		time.Sleep(100 * time.Millisecond)
+		time.Sleep(110 * time.Millisecond)
 		return protocol.HandlerResult{}, nil
 	}
 	token := unique(t)
