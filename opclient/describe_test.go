@@ -87,10 +87,14 @@ func TestRefineSplitsLocked(t *testing.T) {
 	}{
 		"no worker has it": {protocol.InProgress, &workflowpb.PendingActivityInfo{State: scheduled, Attempt: 1}, protocol.WaitingForResources, "", 0},
 		"a worker has it": {protocol.InProgress, &workflowpb.PendingActivityInfo{
-			State: started, Attempt: 2, LastStartedTime: timestamppb.New(at), LastWorkerIdentity: "w1"}, protocol.InProgress, "", 1},
-		"it waits for a retry": {protocol.InProgress, &workflowpb.PendingActivityInfo{
-			State: scheduled, Attempt: 3, NextAttemptScheduleTime: timestamppb.New(at), LastFailure: &failurepb.Failure{Message: "503"}},
-			protocol.Waiting, protocol.SuspendRetrying, 2},
+			State: started, Attempt: 2, LastStartedTime: timestamppb.New(at), LastWorkerIdentity: "w1",
+		}, protocol.InProgress, "", 1},
+		"it waits for a retry": {
+			protocol.InProgress, &workflowpb.PendingActivityInfo{
+				State: scheduled, Attempt: 3, NextAttemptScheduleTime: timestamppb.New(at), LastFailure: &failurepb.Failure{Message: "503"},
+			},
+			protocol.Waiting, protocol.SuspendRetrying, 2,
+		},
 		"a cancel is pending": {protocol.Canceling, &workflowpb.PendingActivityInfo{State: scheduled, Attempt: 1}, protocol.Canceling, "", 0},
 		"postponed":           {protocol.Waiting, &workflowpb.PendingActivityInfo{State: scheduled, Attempt: 1}, protocol.Waiting, "", 0},
 	} {

@@ -29,7 +29,8 @@ func DialOptions(options client.Options) client.Options {
 }
 
 func dropUnsendable(ctx context.Context, method string, request, reply any, conn *grpc.ClientConn,
-	invoke grpc.UnaryInvoker, options ...grpc.CallOption) error {
+	invoke grpc.UnaryInvoker, options ...grpc.CallOption,
+) error {
 	sent, ok := metadata.FromOutgoingContext(ctx)
 	if ok && !sendable(sent.Get(resourceHeader)) {
 		sent.Delete(resourceHeader)

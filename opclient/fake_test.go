@@ -45,7 +45,8 @@ func (f *fake) note(call string) {
 }
 
 func (f *fake) SignalWithStartWorkflow(_ context.Context, workflowID, _ string, argument any,
-	_ client.StartWorkflowOptions, _ any, _ ...any) (client.WorkflowRun, error) {
+	_ client.StartWorkflowOptions, _ any, _ ...any,
+) (client.WorkflowRun, error) {
 	f.note("signal " + workflowID)
 	return nil, f.signal(workflowID, argument)
 }

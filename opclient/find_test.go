@@ -130,8 +130,10 @@ func TestGetSaysWhyThereIsNothing(t *testing.T) {
 	}{
 		"never submitted": {finds(protocol.FindReply{}), opclient.ErrNotFound, "is not in the queue of its token"},
 		"forgotten":       {finds(protocol.FindReply{Seen: true}), opclient.ErrNotFound, "no longer retained"},
-		"refused": {finds(protocol.FindReply{Reject: &protocol.Reject{Type: protocol.ErrTypeInvalidOperation, Reason: "priority: too high"}}),
-			opclient.ErrInvalidOperation, "priority: too high"},
+		"refused": {
+			finds(protocol.FindReply{Reject: &protocol.Reject{Type: protocol.ErrTypeInvalidOperation, Reason: "priority: too high"}}),
+			opclient.ErrInvalidOperation, "priority: too high",
+		},
 		"no serializer": {func(context.Context, string, string, []any) (any, error) { return nil, errGone }, opclient.ErrNotFound, "its token has no queue"},
 	} {
 		t.Run(name, func(t *testing.T) {

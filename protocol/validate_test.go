@@ -215,9 +215,15 @@ func TestForms(t *testing.T) {
 		{"recurrenceStartTime", `"2030-01-31T08:00:00.123456789+05:45"`},
 		{"deadline", `"0001-01-01T00:00:00Z"`},
 		{"deadline", `"9999-12-31T23:59:59.999999999Z"`},
-		{"depth", `0`}, {"depth", `9007199254740993`},
-		{"priority", `1`}, {"priority", `5`}, {"priority", `0`},
-		{"data", `{"any":["JSON",1e400,"\u0000\n",{}]}`}, {"data", `"text"`}, {"data", `0`}, {"data", `false`},
+		{"depth", `0`},
+		{"depth", `9007199254740993`},
+		{"priority", `1`},
+		{"priority", `5`},
+		{"priority", `0`},
+		{"data", `{"any":["JSON",1e400,"\u0000\n",{}]}`},
+		{"data", `"text"`},
+		{"data", `0`},
+		{"data", `false`},
 	} {
 		_, err := decode(fmt.Sprintf(`{"operationType":"a",%q:%s}`, tc.field, tc.good))
 		require.NoError(t, err, "%s %s", tc.field, tc.good)

@@ -116,7 +116,8 @@ func tlsOf(p *envconfig.ClientConfigProfile) *envconfig.ClientConfigTLS {
 
 // dial connects within the timeout; the error says where to.
 func (f *connectionFlags) dial(c *cobra.Command, environment envconfig.EnvLookup,
-	dial func(context.Context, client.Options) (client.Client, error)) (client.Client, error) {
+	dial func(context.Context, client.Options) (client.Client, error),
+) (client.Client, error) {
 	options, err := f.options(c.Flags(), environment)
 	if err != nil {
 		return nil, err

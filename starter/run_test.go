@@ -131,8 +131,11 @@ api_key = "secret"
 		"nothing":     {environment{"TEMPORAL_CONFIG_FILE": file + ".none"}, nil, "localhost:7233", "default", false},
 		"profile":     {environment{"TEMPORAL_CONFIG_FILE": file}, nil, "profile:1", "from-profile", false},
 		"environment": {environment{"TEMPORAL_CONFIG_FILE": file, "TEMPORAL_ADDRESS": "env:1"}, nil, "env:1", "from-profile", false},
-		"flag": {environment{"TEMPORAL_ADDRESS": "env:1", "TEMPORAL_NAMESPACE": "env"},
-			[]string{"--config-file", file, "--address", "flag:1", "-n", "flag"}, "flag:1", "flag", false},
+		"flag": {
+			environment{"TEMPORAL_ADDRESS": "env:1", "TEMPORAL_NAMESPACE": "env"},
+			[]string{"--config-file", file, "--address", "flag:1", "-n", "flag"},
+			"flag:1", "flag", false,
+		},
 		"an API key turns TLS on":  {environment{}, []string{"--config-file", file, "--profile", "prod"}, "prod:1", "default", true},
 		"--tls=false goes over it": {environment{}, []string{"--config-file", file, "--profile", "prod", "--tls=false"}, "prod:1", "default", false},
 	} {

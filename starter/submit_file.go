@@ -209,8 +209,10 @@ func summaryText(s opclient.Summary) string {
 		count int
 		name  string
 	}{
-		{s.Duplicates, "there already"}, {s.Refused, "refused"},
-		{s.NotSubmitted, "not submitted"}, {s.Unanswered, "without an answer"},
+		{s.Duplicates, "there already"},
+		{s.Refused, "refused"},
+		{s.NotSubmitted, "not submitted"},
+		{s.Unanswered, "without an answer"},
 	} {
 		if part.count > 0 {
 			text += fmt.Sprintf(", %d %s", part.count, part.name)

@@ -92,8 +92,14 @@ func readToken(ctx context.Context, operations *opclient.Client, token string, o
 
 func (a *app) writeToken(w io.Writer, t tokenOutput) {
 	writePairs(w, []pair{
-		{"token", t.Token}, {"refuses all", t.Refused}, {"workflow", t.WorkflowID}, {"serializer", serializerText(t.TokenState)},
-		{"head", headText(t.Head)}, {"queued", strconv.Itoa(t.Queued)}, {"ending", number(t.Ending)}, {"counts", countsText(t.Counts)},
+		{"token", t.Token},
+		{"refuses all", t.Refused},
+		{"workflow", t.WorkflowID},
+		{"serializer", serializerText(t.TokenState)},
+		{"head", headText(t.Head)},
+		{"queued", strconv.Itoa(t.Queued)},
+		{"ending", number(t.Ending)},
+		{"counts", countsText(t.Counts)},
 		{"before", predecessorText(t.Predecessor)},
 	})
 	if n := len(t.Rejects); n > 0 {
@@ -154,8 +160,12 @@ func countsText(c protocol.Counts) string {
 		count int64
 		name  string
 	}{
-		{c.Duplicates, "duplicates"}, {c.Rejected, "refused"}, {c.Succeeded, "succeeded"}, {c.Failed, "failed"},
-		{c.Canceled, "canceled"}, {c.UnknownFields, "unknown fields ignored"},
+		{c.Duplicates, "duplicates"},
+		{c.Rejected, "refused"},
+		{c.Succeeded, "succeeded"},
+		{c.Failed, "failed"},
+		{c.Canceled, "canceled"},
+		{c.UnknownFields, "unknown fields ignored"},
 	} {
 		if part.count > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", part.count, part.name))

@@ -215,8 +215,12 @@ func (x *machine) takeHead(t *rapid.T) {
 
 func drawEnd(t *rapid.T) end {
 	return rapid.SampledFrom([]end{
-		{status: protocol.Succeeded}, {status: protocol.Succeeded}, {status: protocol.Failed}, {status: protocol.Canceled},
-		{duplicate: true}, {duplicate: true, refusal: "id: is that of another operation"},
+		{status: protocol.Succeeded},
+		{status: protocol.Succeeded},
+		{status: protocol.Failed},
+		{status: protocol.Canceled},
+		{duplicate: true},
+		{duplicate: true, refusal: "id: is that of another operation"},
 	}).Draw(t, "end")
 }
 
