@@ -49,6 +49,9 @@ func classify(err error) kind {
 		if strings.Contains(answer.Error(), "limit for signal events") {
 			return full
 		}
+		if isClosedForLimit(answer.Error()) {
+			return busy
+		}
 		return final
 	case codes.ResourceExhausted, codes.Aborted:
 		return busy
@@ -57,6 +60,13 @@ func classify(err error) kind {
 	default:
 		return final
 	}
+}
+
+// isClosedForLimit knows the server's answer to the very request with which it
+// closed the token's run, such as "Workflow history count exceeds limit.". The
+// next run takes over what the closed one had (docs/protocol.md).
+func isClosedForLimit(message string) bool {
+	return strings.HasPrefix(message, "Workflow ") && strings.HasSuffix(message, "exceeds limit.")
 }
 
 // retry repeats call until it succeeds, its error is final, RetryFor has passed

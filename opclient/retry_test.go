@@ -35,6 +35,7 @@ func TestClassify(t *testing.T) {
 		{fmt.Errorf("call: %w", context.DeadlineExceeded), unanswered},
 		{&protocol.Refusal{Type: protocol.ErrTypeQueueFull}, full},
 		{serviceerror.NewInvalidArgument("WorkflowId length exceeds limit"), final},
+		{serviceerror.NewInvalidArgument("Workflow history count exceeds limit."), busy},
 		{serviceerror.NewNamespaceNotFound("none"), final},
 		{serviceerror.NewPermissionDenied("no", ""), final},
 		{serviceerror.NewWorkflowExecutionAlreadyStarted("there", "", ""), final},

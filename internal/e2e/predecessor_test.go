@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
 
+	"github.com/seriatim-go/seriatim/opclient"
 	"github.com/seriatim-go/seriatim/protocol"
 	"github.com/seriatim-go/seriatim/workflows"
 )
@@ -27,10 +28,13 @@ func TestChainsThatTheServerClosedAreRecoveredInOrder(t *testing.T) {
 		return protocol.HandlerResult{}, nil
 	}
 	token := unique(t)
+	c := opclient.New(s.Client, opclient.Options{TaskQueue: s.taskQueue})
 	var wanted []string
 	for i := range n {
 		o := operation(token, i)
-		require.Eventually(t, func() bool { return s.trySubmit(token, o) == nil }, patience, 10*time.Millisecond)
+		o.DependencyToken = token
+		_, err := c.Submit(s.ctx, o)
+		require.NoError(t, err)
 		wanted = append(wanted, o.ID)
 	}
 	s.startWorker()
