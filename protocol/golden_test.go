@@ -124,6 +124,7 @@ func goldens() map[string]any {
 		"find-reply-queued.json":   FindReply{Found: true, Record: &queued, Seen: true},
 		"find-reply-started.json":  FindReply{Found: true, WorkflowID: "operation:a1", Record: &head, Seen: true},
 		"find-reply-refused.json":  FindReply{Reject: &reject},
+		"find-reply-reading.json":  FindReply{Reading: true},
 		"handler-input.json": HandlerInput{
 			Operation: fullOperation(), CreatedOn: day, Fence: Fence{Sequence: 1_896_076_800_000_001, N: 2, Attempt: 3},
 			Checkpoint: json.RawMessage(`{"line":40}`),
