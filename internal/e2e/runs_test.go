@@ -141,6 +141,10 @@ func TestAdoptedHead(t *testing.T) {
 func flood(t *testing.T, s *site, token string, head protocol.Operation, n int) (behind []string) {
 	t.Helper()
 	s.submit(token, head)
+	require.Eventually(t, func() bool {
+		_, err := s.DescribeWorkflowExecution(s.ctx, protocol.OperationWorkflowID(head.ID), "")
+		return err == nil
+	}, patience, 20*time.Millisecond, "the head is started by the first run")
 	for i := 1; i <= n; i++ {
 		o := operation(token, i)
 		s.submit(token, o)
