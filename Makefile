@@ -13,7 +13,8 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: devserver ## server, worker and real work with a live table; KEEP=1 leaves it all running
-	@$(GO) run ./internal/demo $(if $(KEEP),--keep)
+	@$(GO) build -o $(BIN)/ ./internal/demo
+	@exec $(BIN)/demo $(if $(KEEP),--keep)
 
 test: lint devserver ## every test, those on a real Temporal server included
 	$(GO) test ./...

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/seriatim-go/seriatim/opclient"
@@ -125,6 +126,13 @@ func (j *job) conclude(ctx context.Context) error {
 	}
 	delivered := j.receiver.all()
 	broken := check(j.accepted, delivered)
+	duplicates, err := j.duplicates(ctx)
+	if err != nil {
+		return err
+	}
+	if duplicates != j.repeats {
+		broken = append(broken, fmt.Sprintf("%d lines repeat an id, and %d were taken for duplicates", j.repeats, duplicates))
+	}
 	j.screen.show(j.table(ctx, delivered))
 	j.summarise(broken)
 	if len(broken) > 0 {
@@ -135,7 +143,7 @@ func (j *job) conclude(ctx context.Context) error {
 
 func (j *job) summarise(broken []string) {
 	p := func(format string, args ...any) { _, _ = fmt.Fprintf(j.out, format, args...) }
-	p("\nAccepted    %d operations on %d tokens and %d without, in %.1f s\n", len(j.accepted), j.tokens(), j.free(), time.Since(j.begin).Seconds())
+	p("\nAccepted    %d operations on %d tokens and %d without, in %.1f s\n", len(j.accepted), len(j.tokens()), j.free(), time.Since(j.begin).Seconds())
 	p("Duplicates  %d, acknowledged and not run again\n", j.repeats)
 	p("Refused     %d\n", len(j.refused))
 	for _, reason := range j.refused {
@@ -152,14 +160,25 @@ func (j *job) summarise(broken []string) {
 	}
 }
 
-func (j *job) tokens() int {
-	tokens := make(map[string]bool)
+// duplicates is how many submissions the tokens took for repeats.
+func (j *job) duplicates(ctx context.Context) (sum int, err error) {
+	for _, token := range j.tokens() {
+		state, err := j.client.Token(ctx, token)
+		if err != nil {
+			return 0, err
+		}
+		sum += int(state.Counts.Duplicates)
+	}
+	return sum, nil
+}
+
+func (j *job) tokens() (tokens []string) {
 	for _, o := range j.accepted {
-		if o.DependencyToken != "" {
-			tokens[o.DependencyToken] = true
+		if o.DependencyToken != "" && !slices.Contains(tokens, o.DependencyToken) {
+			tokens = append(tokens, o.DependencyToken)
 		}
 	}
-	return len(tokens)
+	return tokens
 }
 
 func (j *job) free() (n int) {
