@@ -61,7 +61,18 @@ func newSite(t *testing.T, server *embedded.Server, o workflows.Options) *site {
 
 func newSiteIn(t *testing.T, server *embedded.Server, namespace string, o workflows.Options) *site {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	return openSite(t, server, namespace, o, 5*time.Minute)
+}
+
+// newSiteFor is a site for a test that takes long.
+func newSiteFor(t *testing.T, server *embedded.Server, limit time.Duration) *site {
+	t.Helper()
+	return openSite(t, server, server.Namespace(), workflows.Options{}, limit)
+}
+
+func openSite(t *testing.T, server *embedded.Server, namespace string, o workflows.Options, limit time.Duration) *site {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	t.Cleanup(cancel)
 	c, err := client.DialContext(ctx, opclient.DialOptions(client.Options{
 		HostPort: server.Address(), Namespace: namespace,
