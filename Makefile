@@ -7,7 +7,7 @@ SHELL := /bin/bash
 GO ?= go
 BIN := bin
 
-.PHONY: help demo test test-fast lint build server devserver clean
+.PHONY: help demo test test-fast race fuzz lint build server devserver clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +21,17 @@ test: lint devserver ## every test, those on a real Temporal server included
 
 test-fast: ## the tests that need no server, in under a minute
 	$(GO) test -short ./...
+
+race: ## the pure packages and the client under the race detector
+	$(GO) test -race -short -shuffle=on ./protocol ./catalogue ./workflows ./activities ./opclient ./starter ./internal/config
+
+FUZZTIME ?= 15s
+fuzz: ## every fuzz target for FUZZTIME each, default 15s
+	@grep -rl '^func Fuzz' --include='*_test.go' . | xargs -n1 dirname | sort -u | while read -r folder; do \
+	  for target in $$(grep -rhoE '^func Fuzz[A-Za-z]+' "$$folder" | cut -c6- | sort -u); do \
+	    $(GO) test "$$folder" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x || exit 1; \
+	  done; \
+	done
 
 lint: ## formatting, vet, staticcheck, determinism of workflow code
 	@unformatted=$$($(GO) tool gofumpt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \
