@@ -7,7 +7,7 @@ SHELL := /bin/bash
 GO ?= go
 BIN := bin
 
-.PHONY: help demo test test-fast race fuzz lint build server devserver clean
+.PHONY: help demo test test-fast race fuzz chaos lint build server devserver clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,11 @@ fuzz: ## every fuzz target for FUZZTIME each, default 15s
 	    $(GO) test "$$folder" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x || exit 1; \
 	  done; \
 	done
+
+SEED ?=
+chaos: devserver ## kill workers and server under load and count what broke; SEED=n repeats a run
+	@$(GO) build -o $(BIN)/ ./internal/chaos
+	@exec $(BIN)/chaos $(if $(SEED),--seed $(SEED))
 
 lint: ## formatting, vet, staticcheck, determinism of workflow code
 	@unformatted=$$($(GO) tool gofumpt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \

@@ -1,0 +1,174 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/seriatim-go/seriatim/opclient"
+	"github.com/seriatim-go/seriatim/protocol"
+)
+
+// submission is one operation of a submitter's log.
+type submission struct {
+	ID            string     `json:"id"`
+	Token         string     `json:"token,omitempty"`
+	Hash          string     `json:"hash"`
+	Version       int        `json:"version"`
+	PostponeUntil *time.Time `json:"postponeUntil,omitempty"`
+}
+
+// submitLine is one line of a submitter's log: what it calls for, or the answer.
+type submitLine struct {
+	Event       string       `json:"event"` // call or answer
+	At          time.Time    `json:"at"`
+	Submitter   int          `json:"submitter"`
+	Step        int          `json:"step"`
+	Submissions []submission `json:"submissions,omitempty"`
+	// Cancel is the id that is cancelled; Status how the answer says it stands.
+	Cancel string              `json:"cancel,omitempty"`
+	Status protocol.StatusCode `json:"status,omitempty"`
+	// Acknowledged says that the answer is a yes; Error is the last no.
+	Acknowledged bool   `json:"acknowledged,omitempty"`
+	Tries        int    `json:"tries,omitempty"`
+	Error        string `json:"error,omitempty"`
+}
+
+// submitter sends the steps of a plan.
+type submitter struct {
+	number  int
+	begin   time.Time
+	client  *opclient.Client
+	journal *journal
+}
+
+// runSubmitter is a submitter process.
+func runSubmitter(ctx context.Context, args []string) error {
+	s := submitter{}
+	var address, namespace, journal, file, begin, until string
+	set := flag.NewFlagSet(submitCommand, flag.ContinueOnError)
+	set.IntVar(&s.number, "number", 0, "")
+	set.StringVar(&address, "address", "", "")
+	set.StringVar(&namespace, "namespace", "", "")
+	set.StringVar(&journal, "journal", "", "")
+	set.StringVar(&file, "plan", "", "")
+	set.StringVar(&begin, "begin", "", "")
+	set.StringVar(&until, "until", "", "")
+	if err := set.Parse(args); err != nil {
+		return err
+	}
+	var steps []step
+	encoded, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	deadline, deadlineErr := time.Parse(time.RFC3339Nano, until)
+	s.begin, err = time.Parse(time.RFC3339Nano, begin)
+	if err = errors.Join(err, deadlineErr, json.Unmarshal(encoded, &steps)); err != nil {
+		return err
+	}
+	if s.journal, err = openJournal(journal); err != nil {
+		return err
+	}
+	defer s.journal.close()
+	ctx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	temporal, err := dial(ctx, address, namespace)
+	if err != nil {
+		return err
+	}
+	defer temporal.Close()
+	s.client = opclient.New(temporal, opclient.Options{RetryFor: 5 * time.Second})
+	return s.all(ctx, steps)
+}
+
+// all does the steps, one lane beside the other.
+func (s *submitter) all(ctx context.Context, steps []step) error {
+	errs := make([]error, lanes)
+	var done sync.WaitGroup
+	for lane := range lanes {
+		done.Go(func() {
+			for number, step := range steps {
+				if step.Lane != lane {
+					continue
+				}
+				if errs[lane] = s.do(ctx, number, step); errs[lane] != nil {
+					return
+				}
+			}
+		})
+	}
+	done.Wait()
+	return errors.Join(errs...)
+}
+
+// do takes one step at its time, and again until it is answered: what comes
+// later in this lane must not overtake it.
+func (s *submitter) do(ctx context.Context, number int, step step) error {
+	if !pause(ctx, time.Until(s.begin.Add(step.At))) {
+		return fmt.Errorf("the time was over before step %d", number)
+	}
+	line := submitLine{Event: "call", At: time.Now(), Submitter: s.number, Step: number}
+	var operations []protocol.Operation
+	for _, p := range step.Operations {
+		o := p.operation(s.begin)
+		operations = append(operations, o)
+		line.Submissions = append(line.Submissions, submission{p.ID, p.Token, o.ContentHash(), p.Work.Version, o.PostponeUntil})
+	}
+	if step.Cancel != nil {
+		line.Cancel = step.Cancel.ID
+	}
+	if err := s.journal.write(line); err != nil {
+		return err
+	}
+	answer := submitLine{Event: "answer", Submitter: s.number, Step: number}
+	for answered := false; !answered; {
+		answer.Tries++
+		var err error
+		if step.Cancel != nil {
+			answer.Status, err = s.cancel(ctx, *step.Cancel)
+		} else {
+			err = s.submit(ctx, operations)
+		}
+		answer.At, answer.Acknowledged, answer.Error = time.Now(), err == nil, ""
+		if err != nil {
+			answer.Error = err.Error()
+		}
+		answered = err == nil || isFinal(err) || !pause(ctx, 200*time.Millisecond)
+	}
+	return s.journal.write(answer)
+}
+
+func (s *submitter) cancel(ctx context.Context, o planned) (protocol.StatusCode, error) {
+	bounded, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	record, err := s.client.Cancel(bounded, o.ID, o.Token, "by chaos")
+	return record.StatusCode, err
+}
+
+// submit sends one alone or a batch.
+func (s *submitter) submit(ctx context.Context, operations []protocol.Operation) error {
+	if len(operations) == 1 {
+		_, err := s.client.Submit(ctx, operations[0])
+		return err
+	}
+	var refused []error
+	_, err := s.client.SubmitMany(ctx, opclient.Items(operations...), func(r opclient.Result) {
+		if r.Delivery == opclient.Refused {
+			refused = append(refused, r.Err)
+		}
+	})
+	return errors.Join(append(refused, err)...)
+}
+
+// isFinal says that a repeat would be refused the same way.
+func isFinal(err error) bool {
+	var field *protocol.FieldError
+	return errors.As(err, &field) || errors.Is(err, opclient.ErrDuplicateID) || errors.Is(err, opclient.ErrInvalidTransition) ||
+		errors.Is(err, opclient.ErrInvalidOperation) || errors.Is(err, opclient.ErrNotFound)
+}

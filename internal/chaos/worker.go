@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"log/slog"
+	"os"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/worker"
+
+	"github.com/seriatim-go/seriatim/activities"
+	"github.com/seriatim-go/seriatim/catalogue"
+	"github.com/seriatim-go/seriatim/opclient"
+	"github.com/seriatim-go/seriatim/protocol"
+	"github.com/seriatim-go/seriatim/workflows"
+)
+
+// startToClose bounds one attempt of a handler.
+const startToClose = 3 * time.Second
+
+// chaosCatalogue binds the one type. Every kill takes attempts away from an
+// operation that did nothing wrong, so it has many.
+func chaosCatalogue() *catalogue.Catalogue {
+	c, err := catalogue.New(catalogue.Type{Key: chaosType, Binding: catalogue.Binding{
+		Activity: chaosType, StartToCloseSeconds: startToClose.Seconds(), HeartbeatSeconds: 1.5,
+		Retry: catalogue.Retry{MaxAttempts: 8, InitialSeconds: 0.1, Backoff: 1.5, MaxSeconds: 1},
+	}})
+	if err != nil {
+		panic(err) // a constant
+	}
+	return c
+}
+
+// chaosOptions make runs of serializers short, and idle ones end soon, so that
+// as many as possible end in the middle of something.
+var chaosOptions = workflows.Options{
+	SearchAttributes: true, Linger: 3 * time.Second, MaxRunEvents: 60, MaxRunSignals: 5,
+}
+
+// workerFlags are how the harness starts a worker.
+type workerFlags struct {
+	name, address, namespace, journal, target string
+}
+
+// runWorker is a worker process: workflows, the engine, and the handler.
+func runWorker(ctx context.Context, args []string) error {
+	var f workerFlags
+	set := flag.NewFlagSet(workerCommand, flag.ContinueOnError)
+	set.StringVar(&f.name, "name", "", "")
+	set.StringVar(&f.address, "address", "", "")
+	set.StringVar(&f.namespace, "namespace", "", "")
+	set.StringVar(&f.journal, "journal", "", "")
+	set.StringVar(&f.target, "target", "", "")
+	if err := set.Parse(args); err != nil {
+		return err
+	}
+	log, err := openJournal(f.journal)
+	if err != nil {
+		return err
+	}
+	defer log.close()
+	c, err := dial(ctx, f.address, f.namespace)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return serve(ctx, c, &handler{process: f.name, journal: log, target: f.target})
+}
+
+// serve runs the workers until ctx is done.
+func serve(ctx context.Context, c client.Client, h *handler) error {
+	options := worker.Options{
+		WorkerStopTimeout: 3 * time.Second, DeadlockDetectionTimeout: 5 * time.Second,
+		MaxConcurrentActivityExecutionSize: 50,
+	}
+	operations := worker.New(c, protocol.DefaultTaskQueue, options)
+	workflows.Register(operations, chaosCatalogue(), chaosOptions)
+	activities.Register(operations, activities.Handlers{chaosType: h})
+	options.WorkerStopTimeout, options.DisableWorkflowWorker = time.Second, true
+	engine := worker.New(c, protocol.DefaultTaskQueue+protocol.EngineTaskQueueSuffix, options)
+	activities.RegisterEngine(engine, c, activities.Rebuilder{Rebuild: workflows.RebuildToken, LookedBack: workflows.RunLookedBack})
+	for _, w := range []worker.Worker{operations, engine} {
+		for w.Start() != nil { // the server may have gone again
+			if !pause(ctx, 200*time.Millisecond) {
+				return nil
+			}
+		}
+		defer w.Stop()
+	}
+	<-ctx.Done()
+	return nil
+}
+
+// dial reaches the server, which may be away for now.
+func dial(ctx context.Context, address, namespace string) (client.Client, error) {
+	for {
+		attempt, cancel := context.WithTimeout(ctx, 5*time.Second)
+		c, err := client.DialContext(attempt, opclient.DialOptions(client.Options{
+			HostPort: address, Namespace: namespace,
+			Logger: log.NewStructuredLogger(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))),
+		}))
+		cancel()
+		if err == nil || !pause(ctx, 200*time.Millisecond) {
+			return c, err
+		}
+	}
+}
+
+// pause waits; false where ctx is done first.
+func pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
