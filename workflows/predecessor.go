@@ -23,10 +23,9 @@ const (
 // a person terminated is only reported; but an operation of it that still runs
 // is waited for in both cases.
 func (s *serializer) lookBack() {
-	if !s.mustLookBack() {
+	if !s.lookingBack {
 		return
 	}
-	s.lookingBack = true
 	defer func() { s.lookingBack = false }()
 	found := s.findPredecessor()
 	if found.Look == protocol.PredecessorAbnormal {

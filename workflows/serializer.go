@@ -101,6 +101,7 @@ func (d *definitions) newSerializer(root workflow.Context, input, state converte
 	}
 	s.queue.Counts.Runs++
 	s.adoptHead(doubt)
+	s.lookingBack = s.mustLookBack() // an update that has waited runs as soon as its handler is set
 	return s, s.setHandlers()
 }
 
