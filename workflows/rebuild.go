@@ -26,7 +26,7 @@ import (
 func RebuildToken(workflowID string, events []*historypb.HistoryEvent, before any, byServer bool) (any, error) {
 	r := &rebuild{
 		workflowID: workflowID, looking: scheduled(events, protocol.FindPredecessorActivity),
-		times: map[int64]time.Time{}, children: map[int64]rebuiltChild{}, activities: map[int64]string{},
+		times: map[int64]time.Time{}, children: map[int64]rebuiltChild{}, activities: map[int64]string{}, looks: map[int64]string{},
 	}
 	if state, ok := before.(carried); ok {
 		r.before = &predecessor{state: state, byServer: byServer}
@@ -38,7 +38,7 @@ func RebuildToken(workflowID string, events []*historypb.HistoryEvent, before an
 	}
 	r.looking = false
 	r.flush(r.last)
-	return carried{Queue: r.queue, Refused: r.refused, HeadInDoubt: true}, nil
+	return carried{Queue: r.queue, Answers: r.answers, Refused: r.refused, HeadInDoubt: true}, nil
 }
 
 // RunLookedBack says whether the run knew how the chain before it ended: it is
@@ -78,6 +78,7 @@ type rebuild struct {
 	input, state converter.RawValue
 	queue        *Queue
 	refused      string
+	answers      answers
 
 	// before is the chain before; looking holds intake back, as the run did while
 	// it asked about that chain.
@@ -92,9 +93,11 @@ type rebuild struct {
 
 	last     time.Time
 	times    map[int64]time.Time // when each workflow task started
+	task     time.Time           // when the last one that was completed did
 	children map[int64]rebuiltChild
-	// activities are the engine's that the run asked for, by their event.
-	activities map[int64]string
+	// activities are the engine's that the run asked for, by their event; looks
+	// are the operations that they looked at.
+	activities, looks map[int64]string
 }
 
 // predecessor is the state of a chain that ended before its time.
@@ -126,12 +129,14 @@ func (r *rebuild) read(event *historypb.HistoryEvent) error {
 		}
 	case enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED:
 		r.updates = append(r.updates, event.GetWorkflowExecutionUpdateAcceptedEventAttributes())
+		r.carryOut() // the task before this event did, before what it did next
 	case enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED:
 		r.cancelled = true
 	case enumspb.EVENT_TYPE_WORKFLOW_TASK_STARTED:
 		r.times[event.GetEventId()] = r.last
 	case enumspb.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
-		r.flush(r.times[event.GetWorkflowTaskCompletedEventAttributes().GetStartedEventId()])
+		r.task = r.times[event.GetWorkflowTaskCompletedEventAttributes().GetStartedEventId()]
+		r.flush(r.task)
 		clear(r.times)
 	default:
 		return r.readExecution(event)
@@ -155,10 +160,10 @@ func (r *rebuild) readExecution(event *historypb.HistoryEvent) error {
 	case enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_TERMINATED:
 		r.closed(event.GetChildWorkflowExecutionTerminatedEventAttributes().GetInitiatedEventId(), protocol.Canceled)
 	case enumspb.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
-		r.activities[event.GetEventId()] = event.GetActivityTaskScheduledEventAttributes().GetActivityType().GetName()
+		return r.scheduled(event)
 	case enumspb.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
 		a := event.GetActivityTaskCompletedEventAttributes()
-		return r.answered(r.activities[a.GetScheduledEventId()], rawPayload(a.GetResult(), 0))
+		return r.answered(a.GetScheduledEventId(), rawPayload(a.GetResult(), 0))
 	case enumspb.EVENT_TYPE_ACTIVITY_TASK_FAILED:
 		r.unanswered(event.GetActivityTaskFailedEventAttributes().GetScheduledEventId())
 	case enumspb.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT:
@@ -167,11 +172,24 @@ func (r *rebuild) readExecution(event *historypb.HistoryEvent) error {
 	return nil
 }
 
+// scheduled notes what the run asked the engine for.
+func (r *rebuild) scheduled(event *historypb.HistoryEvent) error {
+	a := event.GetActivityTaskScheduledEventAttributes()
+	r.activities[event.GetEventId()] = a.GetActivityType().GetName()
+	if a.GetActivityType().GetName() != protocol.AwaitOperationActivity {
+		return nil
+	}
+	var request protocol.AwaitRequest
+	err := json.Unmarshal(rawPayload(a.GetInput(), 0).Payload().GetData(), &request)
+	r.looks[event.GetEventId()] = request.OperationID
+	return err
+}
+
 // answered follows what the run did with an answer of the engine's.
-func (r *rebuild) answered(activity string, answer converter.RawValue) error {
-	switch activity {
+func (r *rebuild) answered(scheduled int64, answer converter.RawValue) error {
+	switch r.activities[scheduled] {
 	case protocol.AwaitOperationActivity:
-		return r.looked(answer)
+		return r.looked(r.looks[scheduled], answer)
 	case protocol.FindPredecessorActivity:
 		var found protocol.Predecessor
 		if err := json.Unmarshal(answer.Payload().GetData(), &found); err != nil {
@@ -208,19 +226,29 @@ func (r *rebuild) flush(now time.Time) {
 	for _, raw := range r.signals {
 		r.queue.take(raw, r.refused, now)
 	}
-	for _, update := range r.updates {
-		r.apply(update, now)
-	}
+	r.task = now
+	r.carryOut()
 	if r.cancelled {
 		r.queue.CancelAll(cancelledReason)
 	}
-	r.signals, r.updates, r.cancelled = nil, nil, false
+	r.signals, r.cancelled = nil, false
+}
+
+// carryOut does what updates asked for; while the run looked back they waited.
+func (r *rebuild) carryOut() {
+	if r.looking {
+		return
+	}
+	for _, update := range r.updates {
+		r.apply(update, r.task)
+	}
+	r.updates = nil
 }
 
 func (r *rebuild) begin(now time.Time) {
 	var before carried
 	if payload := r.state.Payload(); payload != nil && json.Unmarshal(payload.GetData(), &before) == nil && before.Queue != nil {
-		r.queue, r.refused = before.Queue, before.Refused
+		r.queue, r.answers, r.refused = before.Queue, before.Answers, before.Refused
 		return
 	}
 	token, refused, _ := tokenOf(r.workflowID, r.input)
@@ -231,25 +259,28 @@ func (r *rebuild) begin(now time.Time) {
 }
 
 // apply carries out an update that the run accepted; what its handler refused
-// then is refused now.
+// then is refused now, and what it had answered before is not done again.
 func (r *rebuild) apply(update *historypb.WorkflowExecutionUpdateAcceptedEventAttributes, now time.Time) {
-	input := update.GetAcceptedRequest().GetInput()
+	input, id := update.GetAcceptedRequest().GetInput(), update.GetAcceptedRequest().GetMeta().GetUpdateId()
 	raw := rawPayload(input.GetArgs(), 0)
-	if raw.Payload() == nil {
+	if raw.Payload() == nil || r.answers.find(id) != nil {
 		return
 	}
+	var record protocol.Record
+	var err error
 	switch input.GetName() {
 	case protocol.CancelUpdateName:
 		var request protocol.CancelRequest
 		if json.Unmarshal(raw.Payload().GetData(), &request) == nil {
-			_, _ = r.queue.Cancel(request.OperationID, request.Reason, now)
+			record, err = r.queue.Cancel(request.OperationID, request.Reason, now)
 		}
 	case protocol.PostponeUpdateName:
 		var request protocol.PostponeRequest
 		if json.Unmarshal(raw.Payload().GetData(), &request) == nil {
-			_, _ = r.queue.Postpone(request.OperationID, request.Until, now)
+			record, err = r.queue.Postpone(request.OperationID, request.Until, now)
 		}
 	}
+	r.answers.add(id, record, err)
 }
 
 // started takes an operation out of the queue since the run asked for its
@@ -288,10 +319,11 @@ func (r *rebuild) closed(initiated int64, status protocol.StatusCode) {
 	}
 }
 
-// looked notes what the engine saw of an adopted head.
-func (r *rebuild) looked(answer converter.RawValue) error {
+// looked notes what the engine saw of an adopted head; it looks at executions
+// that only record an end too.
+func (r *rebuild) looked(id string, answer converter.RawValue) error {
 	var seen protocol.AwaitReply
-	if err := json.Unmarshal(answer.Payload().GetData(), &seen); err != nil || r.queue.Head == nil {
+	if err := json.Unmarshal(answer.Payload().GetData(), &seen); err != nil || r.queue.Head == nil || r.queue.Head.Operation.ID != id {
 		return err
 	}
 	ours := seen.Token == r.queue.Token && seen.Sequence == r.queue.Head.Sequence

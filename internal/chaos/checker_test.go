@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -9,113 +10,215 @@ import (
 	"github.com/seriatim-go/seriatim/protocol"
 )
 
-var day = time.Date(2030, 1, 1, 8, 0, 0, 0, time.UTC)
+var origin = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 
-func at(seconds float64) time.Time { return day.Add(time.Duration(seconds * float64(time.Second))) }
+// at is an instant in milliseconds from the begin.
+func at(ms int) time.Time { return origin.Add(time.Duration(ms) * time.Millisecond) }
 
-// healthy is the evidence of two operations of one token that ran as promised,
-// one after the other, the second postponed.
-func healthy() evidence {
-	due := at(2)
-	submission := func(id string, postponed *time.Time) submission {
-		return submission{ID: id, Token: "t", Hash: "hash-" + id, Version: 1, PostponeUntil: postponed}
+// sent is a submission of submitter 0 that was acknowledged 10 ms later.
+func sent(id, token string, ms int) submitted {
+	return submitted{
+		submission: submission{ID: id, Token: token, Hash: "hash of " + id, Version: 1},
+		place:      ms, step: ms, called: at(ms), acknowledged: at(ms + 10),
 	}
-	fence := func(sequence int64) protocol.Fence { return protocol.Fence{Sequence: sequence, N: 1, Attempt: 1} }
+}
+
+// ran is an attempt in process w1.
+func ran(id, token string, sequence int64, number int32, start, end int) attempt {
+	return attempt{
+		id: id, token: token, runID: "run of " + id, process: "w1", version: 1,
+		fence: protocol.Fence{Sequence: sequence, N: 1, Attempt: number}, start: at(start), end: at(end),
+	}
+}
+
+func closed(id, token string, sequence int64, ms int) execution {
+	return execution{
+		id: id, runID: "run of " + id, token: token, hash: "hash of " + id, sequence: sequence,
+		status: "Completed", started: at(0), closed: at(ms), schedules: 1,
+	}
+}
+
+// sound is evidence of two operations of one token, where nothing is wrong.
+func sound() evidence {
 	return evidence{
-		submitted: []submitted{
-			{submission: submission("a", nil), step: 0, place: 1, called: at(0), acknowledged: at(0.1)},
-			{submission: submission("b", &due), step: 1, place: 2, called: at(0.2), acknowledged: at(0.3)},
-		},
-		attempts: []attempt{
-			{id: "a", token: "t", runID: "run-a", process: "w", version: 1, fence: fence(1), start: at(1), end: at(1.5)},
-			{id: "b", token: "t", runID: "run-b", process: "w", version: 1, fence: fence(2), start: at(3), end: at(3.5)},
-		},
-		processes: []processLife{{name: "w"}},
+		submitted:  []submitted{sent("a", "t", 0), sent("b", "t", 20)},
+		attempts:   []attempt{ran("a", "t", 1, 1, 100, 200), ran("b", "t", 2, 1, 300, 400)},
+		executions: []execution{closed("a", "t", 1, 210), closed("b", "t", 2, 410)},
+		children:   []childStart{{"a", "run of a"}, {"b", "run of b"}},
+		processes:  []processLife{{name: "w1"}},
 		writes: []write{
-			{At: at(1), Register: "token t", ID: "a", Fence: fence(1), Accepted: true},
-			{At: at(3), Register: "token t", ID: "b", Fence: fence(2), Accepted: true},
+			{Register: "t", ID: "a", Fence: protocol.Fence{Sequence: 1, N: 1, Attempt: 1}, Accepted: true},
+			{Register: "t", ID: "b", Fence: protocol.Fence{Sequence: 2, N: 1, Attempt: 1}, Accepted: true},
 		},
-		executions: []execution{
-			{id: "a", runID: "run-a", token: "t", hash: "hash-a", sequence: 1, status: "Completed", started: at(0.9), closed: at(1.6), schedules: 1},
-			{id: "b", runID: "run-b", token: "t", hash: "hash-b", sequence: 2, status: "Completed", started: at(1.7), closed: at(3.6), schedules: 1},
-		},
-		children: []childStart{{"a", "run-a"}, {"b", "run-b"}},
-		open:     map[string]bool{},
+		open: map[string]bool{},
 	}
 }
 
-func TestHealthyEvidenceBreaksNothing(t *testing.T) {
-	t.Parallel()
-	require.Empty(t, check(healthy()).broken())
+// other is the id of a with another content, acknowledged.
+func other(token string, ms int) submitted {
+	s := sent("a", token, ms)
+	s.Hash, s.Version = "hash of another a", 2
+	return s
 }
 
-// Each invariant is worth something only if its check can fail.
-func TestEachInvariantCanTurnRed(t *testing.T) {
+// The harness is worth something only if each invariant can go red.
+func TestCheckFindsEachViolation(t *testing.T) {
 	t.Parallel()
+	due := at(150)
 	for _, tc := range []struct {
-		name      string
-		invariant int
-		spoil     func(*evidence)
+		name  string
+		spoil func(*evidence)
+		red   []int // the invariants that are violated
 	}{
-		{"acknowledged and gone", 1, func(e *evidence) { e.executions = e.executions[:1]; e.attempts = e.attempts[:1] }},
-		{"acknowledged, and its id ran with other content", 1, func(e *evidence) { e.executions[1].hash = "other" }},
-		{"two executions of one id", 2, func(e *evidence) {
-			again := e.executions[0]
-			again.runID, again.closed = "run-a2", at(1.7)
+		{"all is well", func(*evidence) {}, nil},
+		{"acknowledged, and nothing of it is there", func(e *evidence) {
+			e.executions, e.attempts, e.children = e.executions[:1], e.attempts[:1], e.children[:1]
+		}, []int{1}},
+		{"not acknowledged, and nothing of it is there", func(e *evidence) {
+			e.submitted[1].acknowledged = time.Time{}
+			e.executions, e.attempts, e.children = e.executions[:1], e.attempts[:1], e.children[:1]
+		}, nil},
+		{"another content won over the first", func(e *evidence) {
+			e.submitted = append(e.submitted, other("t", 50))
+			e.executions[0].hash = "hash of another a"
+			e.rejects = []reject{{"t", "a", protocol.ErrTypeDuplicateID}}
+		}, []int{1}},
+		{"another content was refused without a trace", func(e *evidence) {
+			e.submitted = append(e.submitted, other("t", 50))
+		}, []int{1}},
+		{"another content was refused visibly", func(e *evidence) {
+			e.submitted = append(e.submitted, other("t", 50))
+			e.rejects = []reject{{"t", "a", protocol.ErrTypeDuplicateID}}
+		}, nil},
+		{"the content on another token won, visibly", func(e *evidence) {
+			e.submitted = append(e.submitted, sent("a", "u", 50))
+			e.submitted[0].Hash = "hash of another a"
+			e.executions[0].token, e.attempts[0].token = "u", "u"
+			e.rejects = []reject{{"t", "a", protocol.ErrTypeDuplicateID}}
+		}, nil},
+		{"refused for another reason", func(e *evidence) {
+			e.executions, e.attempts = e.executions[:1], e.attempts[:1]
+			e.rejects = []reject{{"t", "b", protocol.ErrTypeInvalidOperation}}
+		}, []int{1}},
+		{"two executions", func(e *evidence) {
+			again := closed("a", "t", 3, 500)
+			again.runID = "another run"
 			e.executions = append(e.executions, again)
-		}},
-		{"started twice by serializers", 2, func(e *evidence) { e.children = append(e.children, childStart{"a", "run-a2"}) }},
-		{"one attempt ran twice", 2, func(e *evidence) { e.attempts = append(e.attempts, e.attempts[1]) }},
-		{"scheduled twice", 2, func(e *evidence) { e.executions[0].schedules = 2 }},
-		{"the later one began first", 3, func(e *evidence) { e.attempts[0].start, e.attempts[0].end = at(4), at(4.5) }},
-		{"accepted in another order than sent", 3, func(e *evidence) {
-			e.executions[0].sequence, e.executions[1].sequence = 2, 1
-		}},
-		{"began while the one ahead still ran", 4, func(e *evidence) { e.attempts[0].end, e.executions[0].closed = at(3.2), at(2.9) }},
-		{"began before the one ahead was closed", 4, func(e *evidence) { e.executions[0].closed = at(3.1) }},
-		{"a stale write was accepted", 4, func(e *evidence) {
-			stale := e.writes[0]
-			stale.At = at(4)
-			e.writes = append(e.writes, stale)
-		}},
-		{"a lock holder's write was refused", 4, func(e *evidence) { e.executions[1].stale = true }},
-		{"began before it was due", 5, func(e *evidence) { e.attempts[1].start = at(1.9) }},
-		{"began after its cancel was acknowledged", 6, func(e *evidence) {
-			e.cancelled = append(e.cancelled, cancelled{"b", at(0.5), protocol.Canceled})
-		}},
-		{"ended as no operation may", 7, func(e *evidence) { e.executions[0].status = "Terminated" }},
-		{"a task that fails", 8, func(e *evidence) { e.failingTasks = []string{"token:t"} }},
-		{"a history that does not replay", 9, func(e *evidence) { e.replayErrors = []string{"token:t"} }},
-		{"still open", 10, func(e *evidence) { e.executions[1].closed = time.Time{} }},
-		{"still queued", 10, func(e *evidence) {
-			e.executions, e.attempts, e.open = e.executions[:1], e.attempts[:1], map[string]bool{"t": true}
-		}},
+		}, []int{2, 7}},
+		{"two starts by serializers", func(e *evidence) {
+			e.children = append(e.children, childStart{"a", "another run"})
+		}, []int{2}},
+		{"scheduled twice", func(e *evidence) { e.executions[0].schedules = 2 }, []int{2}},
+		{"a fence that was scheduled twice", func(e *evidence) { e.attempts[0].fence.N = 2 }, []int{2}},
+		{"one attempt, run twice", func(e *evidence) {
+			e.attempts = append(e.attempts, ran("a", "t", 1, 1, 201, 205))
+		}, []int{2}},
+		{"two attempts", func(e *evidence) {
+			e.attempts = append(e.attempts, ran("a", "t", 1, 2, 201, 205))
+		}, nil},
+		{"the other content ran too", func(e *evidence) {
+			again := ran("a", "t", 1, 2, 201, 205)
+			again.version = 2
+			e.attempts = append(e.attempts, again)
+		}, []int{2}},
+		{"overtaken", func(e *evidence) {
+			e.attempts[0].fence.Sequence, e.executions[0].sequence = 5, 5
+		}, []int{3, 3, 4}}, // what is behind it by its sequence ran during its turn
+		{"accepted in another order than sent", func(e *evidence) {
+			e.submitted[0], e.submitted[1] = sent("b", "t", 0), sent("a", "t", 20)
+		}, []int{3}},
+		{"began before the one ahead was closed", func(e *evidence) { e.executions[0].closed = at(301) }, []int{4}},
+		{"began while the one ahead ran", func(e *evidence) { e.attempts[0].end = at(301) }, []int{4}},
+		{"ran on after it was told that the lock is gone", func(e *evidence) {
+			e.attempts[0].end, e.attempts[0].lost = at(301), true
+		}, nil},
+		{"ran on after its last attempt timed out", func(e *evidence) {
+			e.attempts[0].end, e.executions[0].timedOut = at(301), true
+		}, nil},
+		{"ran on after its process had stood still", func(e *evidence) {
+			e.attempts[0].end = at(301)
+			e.processes[0].stops = []span{{at(150), at(299)}}
+		}, nil},
+		{"ran on after its process had stood still at another time", func(e *evidence) {
+			e.attempts[0].end = at(301)
+			e.processes[0].stops = []span{{at(50), at(99)}, {at(302), at(310)}}
+		}, []int{4}},
+		{"an older attempt ran on", func(e *evidence) {
+			e.attempts = append(e.attempts, ran("a", "t", 1, 2, 201, 205))
+			e.attempts[0].end = at(500)
+		}, nil},
+		{"its process was killed before the next began", func(e *evidence) {
+			e.attempts[0].end, e.processes[0].ended = time.Time{}, at(299)
+			e.attempts[1].process = "w2"
+		}, nil},
+		{"its process lived on without its end", func(e *evidence) {
+			e.attempts[0].end, e.processes[0].ended = time.Time{}, at(301)
+			e.attempts[1].process = "w2"
+		}, []int{4}},
+		{"a stale write was accepted", func(e *evidence) {
+			e.writes = append(e.writes, e.writes[0])
+		}, []int{4}},
+		{"a stale write was refused", func(e *evidence) {
+			e.writes = append(e.writes, e.writes[0])
+			e.writes[2].Accepted = false
+		}, nil},
+		{"a lock holder was refused", func(e *evidence) { e.executions[1].stale = true }, []int{4}},
+		{"began before it was due", func(e *evidence) { e.submitted[0].PostponeUntil = &due }, []int{5}},
+		{"ran although it was cancelled", func(e *evidence) {
+			e.cancelled = []cancelled{{"b", at(250), protocol.Canceled}}
+		}, []int{6}},
+		{"was cancelled while it ran", func(e *evidence) {
+			e.cancelled = []cancelled{{"b", at(350), protocol.Canceling}}
+		}, nil},
+		{"ended as no operation does", func(e *evidence) { e.executions[1].status = "Terminated" }, []int{7}},
+		{"still open", func(e *evidence) { e.executions[1].closed = time.Time{} }, []int{7, 10}},
+		{"still queues", func(e *evidence) {
+			e.executions, e.attempts = e.executions[:1], e.attempts[:1]
+			e.open["t"] = true
+		}, []int{10}},
+		{"a workflow's task fails", func(e *evidence) { e.failingTasks = []string{"a"} }, []int{8}},
+		{"a history does not replay", func(e *evidence) { e.replayErrors = []string{"a"} }, []int{9}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			e := healthy()
+			e := sound()
 			tc.spoil(&e)
-			require.Contains(t, check(e).broken(), tc.invariant)
+			c := check(e)
+			require.Equal(t, count(tc.red), c.findings.numbers(), fmt.Sprint(c.findings))
+			require.Equal(t, len(tc.red) == 0, c.none())
 		})
 	}
 }
 
-// broken are the numbers of the invariants that did not hold.
-func (c *checker) broken() (list []int) {
-	for i, found := range c.findings {
-		if len(found) > 0 {
-			list = append(list, i+1)
-		}
+// numbers counts the violations of each invariant.
+func (f findings) numbers() (n [10]int) {
+	for i, list := range f {
+		n[i] = len(list)
 	}
-	return list
+	return n
 }
 
-// An attempt that lost its lock may still run: it is counted, and is no overlap.
-func TestStaleAttemptIsCounted(t *testing.T) {
+func count(invariants []int) (n [10]int) {
+	for _, i := range invariants {
+		n[i-1]++
+	}
+	return n
+}
+
+func TestStaleAttemptsAreCounted(t *testing.T) {
 	t.Parallel()
-	e := healthy()
-	e.attempts[0].end, e.attempts[0].lost = at(3.2), true
-	c := check(e)
-	require.Empty(t, c.broken())
-	require.Equal(t, 1, c.staleAttempts())
+	e := sound()
+	require.Zero(t, check(e).staleAttempts())
+	e.attempts = append(e.attempts, ran("a", "t", 1, 2, 150, 205))
+	require.Equal(t, 1, check(e).staleAttempts())
+	e.attempts[2].end, e.attempts[2].lost = at(301), true
+	require.Equal(t, 2, check(e).staleAttempts())
+}
+
+func TestRepeatsAreCounted(t *testing.T) {
+	t.Parallel()
+	e := sound()
+	e.submitted = append(e.submitted, sent("a", "t", 50), other("t", 60), sent("b", "t", 70))
+	e.submitted[4].acknowledged = time.Time{}
+	require.Equal(t, 1, check(e).repeats())
 }

@@ -4,109 +4,135 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"sync"
+	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	historypb "go.temporal.io/api/history/v1"
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/converter"
-	"go.temporal.io/sdk/worker"
-	"go.temporal.io/sdk/workflow"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/seriatim-go/seriatim/protocol"
-	"github.com/seriatim-go/seriatim/workflows"
 )
 
-// replayedOperations is how many operations' histories are replayed, besides
-// every serializer's.
-const replayedOperations = 100
-
-// serverCounts is what the server's records count.
-type serverCounts struct{ runs, adoptions int }
-
-// observe reads what the logs and the server know.
-func (s *site) observe(ctx context.Context) (e evidence, seen serverCounts, err error) {
-	e = evidence{open: make(map[string]bool), processes: s.lives(), writes: s.target.all()}
-	if err = e.readSubmitters(s.folder); err == nil {
-		err = e.readWorkers(s.folder)
-	}
-	if err != nil {
-		return e, seen, err
-	}
-	o := observer{site: s, e: &e, replayer: worker.NewWorkflowReplayer()}
-	workflows.Register(o.replayer, chaosCatalogue(), chaosOptions)
-	if err = o.each(ctx, protocol.OperationWorkflow, o.operation); err != nil {
-		return e, seen, err
-	}
-	err = o.each(ctx, protocol.SerializerWorkflow, o.serializer)
-	return e, o.seen, err
-}
-
-// observer reads workflows one by one.
+// observer reads the server's own records into the evidence.
 type observer struct {
 	*site
-	e        *evidence
-	seen     serverCounts
-	replayer worker.WorkflowReplayer
-	replayed int
+	replayer *replayer
+
+	mu        sync.Mutex
+	evidence  *evidence
+	runs      int // of serializers
+	adoptions int // of them that took over an operation of the run before
 }
 
-// each visits every run of a workflow type.
-func (o *observer) each(ctx context.Context, workflowType string, visit func(context.Context, *workflowpb.WorkflowExecutionInfo) error) error {
-	request := &workflowservice.ListWorkflowExecutionsRequest{
-		Namespace: o.namespace, PageSize: 500, Query: "WorkflowType = " + protocol.QuoteForQuery(workflowType),
-	}
-	for {
-		reply, err := o.temporal.ListWorkflow(ctx, request)
+// observe reads every execution and every history that there is.
+func (s *site) observe(ctx context.Context, e *evidence) (*observer, error) {
+	o := &observer{site: s, evidence: e, replayer: newReplayer()}
+	e.open = make(map[string]bool)
+	for workflowType, read := range map[string]func(context.Context, *workflowpb.WorkflowExecutionInfo) error{
+		protocol.OperationWorkflow: o.readOperation, protocol.SerializerWorkflow: o.readSerializer,
+	} {
+		found, err := o.list(ctx, "WorkflowType = "+protocol.QuoteForQuery(workflowType))
 		if err != nil {
-			return err
+			return nil, fmt.Errorf("list %s: %w", workflowType, err)
 		}
-		for _, info := range reply.GetExecutions() {
-			if err := visit(ctx, info); err != nil {
-				return fmt.Errorf("%s, run %s: %w", info.GetExecution().GetWorkflowId(), info.GetExecution().GetRunId(), err)
-			}
+		group, reading := errgroup.WithContext(ctx)
+		group.SetLimit(4)
+		for _, info := range found {
+			group.Go(func() error { return read(reading, info) })
 		}
-		if request.NextPageToken = reply.GetNextPageToken(); len(request.NextPageToken) == 0 {
-			return nil
+		if err := group.Wait(); err != nil {
+			return nil, err
+		}
+	}
+	return o, nil
+}
+
+// list asks visibility, page by page.
+func (s *site) list(ctx context.Context, query string) (found []*workflowpb.WorkflowExecutionInfo, err error) {
+	request := &workflowservice.ListWorkflowExecutionsRequest{Query: query, PageSize: 500}
+	for {
+		page, err := s.temporal.ListWorkflow(ctx, request)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, page.GetExecutions()...)
+		if request.NextPageToken = page.GetNextPageToken(); len(request.NextPageToken) == 0 {
+			return found, nil
 		}
 	}
 }
 
-// operation reads one operation's execution.
-func (o *observer) operation(ctx context.Context, info *workflowpb.WorkflowExecutionInfo) error {
-	id, _ := protocol.OperationID(info.GetExecution().GetWorkflowId())
-	x := execution{
-		id: id, runID: info.GetExecution().GetRunId(), status: info.GetStatus().String(),
-		started: info.GetStartTime().AsTime(),
+// history reads a run's history and looks at what holds for every workflow: it
+// replays, and its tasks do not fail.
+func (o *observer) history(ctx context.Context, info *workflowpb.WorkflowExecutionInfo) ([]*historypb.HistoryEvent, error) {
+	id, runID := info.GetExecution().GetWorkflowId(), info.GetExecution().GetRunId()
+	var events []*historypb.HistoryEvent
+	for each := o.temporal.GetWorkflowHistory(ctx, id, runID, false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT); each.HasNext(); {
+		event, err := each.Next()
+		if err != nil {
+			return nil, fmt.Errorf("history of %s, run %s: %w", id, runID, err)
+		}
+		events = append(events, event)
+	}
+	failing, err := o.taskFails(ctx, info, events)
+	if err != nil {
+		return nil, err
+	}
+	replayErr := o.replayer.replay(info, events)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if failing {
+		o.evidence.failingTasks = append(o.evidence.failingTasks, fmt.Sprintf("%s, run %s", id, runID))
+	}
+	if replayErr != nil {
+		o.evidence.replayErrors = append(o.evidence.replayErrors, fmt.Sprintf("%s, run %s: %v", id, runID, replayErr))
+	}
+	return events, nil
+}
+
+// taskFails says that a workflow is stuck in failing tasks, or ended in one.
+func (o *observer) taskFails(ctx context.Context, info *workflowpb.WorkflowExecutionInfo, events []*historypb.HistoryEvent) (bool, error) {
+	if events[len(events)-1].GetEventType() == enumspb.EVENT_TYPE_WORKFLOW_TASK_FAILED {
+		return true, nil
 	}
 	if info.GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
-		x.closed = info.GetCloseTime().AsTime()
+		return false, nil
 	}
-	memo := info.GetMemo().GetFields()
-	for key, value := range map[string]any{
-		protocol.ContentHashMemo: &x.hash, protocol.TokenMemo: &x.token, protocol.SequenceMemo: &x.sequence,
-	} {
-		if payload := memo[key]; payload != nil {
-			if err := converter.GetDefaultDataConverter().FromPayload(payload, value); err != nil {
-				return err
-			}
-		}
-	}
+	described, err := o.temporal.DescribeWorkflowExecution(ctx, info.GetExecution().GetWorkflowId(), info.GetExecution().GetRunId())
+	return described.GetPendingWorkflowTask().GetAttempt() > 1, err
+}
+
+// readOperation notes one run of an Operation.
+func (o *observer) readOperation(ctx context.Context, info *workflowpb.WorkflowExecutionInfo) error {
 	events, err := o.history(ctx, info)
 	if err != nil {
 		return err
 	}
+	id, _ := protocol.OperationID(info.GetExecution().GetWorkflowId())
+	x := execution{id: id, runID: info.GetExecution().GetRunId(), started: events[0].GetEventTime().AsTime(), status: "Running"}
+	for key, value := range map[string]any{
+		protocol.ContentHashMemo: &x.hash, protocol.TokenMemo: &x.token, protocol.SequenceMemo: &x.sequence,
+	} {
+		if payload := info.GetMemo().GetFields()[key]; payload != nil {
+			if err := converter.GetDefaultDataConverter().FromPayload(payload, value); err != nil {
+				return fmt.Errorf("memo %s of %s: %w", key, id, err)
+			}
+		}
+	}
 	for _, event := range events {
 		x.read(event)
 	}
-	o.e.executions = append(o.e.executions, x)
-	if o.replayed++; o.replayed <= replayedOperations {
-		o.replay(info, events)
-	}
-	return o.checkTask(ctx, info)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.evidence.executions = append(o.evidence.executions, x)
+	return nil
 }
 
-// read takes in what an event says of the handler.
+// read takes one event of its history in.
 func (x *execution) read(event *historypb.HistoryEvent) {
 	switch event.GetEventType() {
 	case enumspb.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
@@ -114,89 +140,93 @@ func (x *execution) read(event *historypb.HistoryEvent) {
 	case enumspb.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT:
 		x.timedOut = true
 	case enumspb.EVENT_TYPE_ACTIVITY_TASK_FAILED:
-		details := event.GetActivityTaskFailedEventAttributes().GetFailure().GetApplicationFailureInfo().GetDetails().GetPayloads()
-		var failure protocol.FailureDetails
-		if len(details) > 0 && json.Unmarshal(details[0].GetData(), &failure) == nil {
-			x.stale = failure.Code == staleCode
-		}
+		var details protocol.FailureDetails
+		failure := event.GetActivityTaskFailedEventAttributes().GetFailure().GetApplicationFailureInfo()
+		_ = converter.GetDefaultDataConverter().FromPayloads(failure.GetDetails(), &details) // a panic has none
+		x.stale = details.Code == staleCode
+	case enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED:
+		x.close("Completed", event)
+	case enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED:
+		x.close("Failed", event)
+	case enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED:
+		x.close("Canceled", event)
+	case enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED:
+		x.close("Terminated", event)
+	case enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT:
+		x.close("TimedOut", event)
+	case enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW:
+		x.close("ContinuedAsNew", event)
 	}
 }
 
-// serializer reads one run of a token's serializer.
-func (o *observer) serializer(ctx context.Context, info *workflowpb.WorkflowExecutionInfo) error {
+func (x *execution) close(status string, event *historypb.HistoryEvent) {
+	x.status, x.closed = status, event.GetEventTime().AsTime()
+}
+
+// readSerializer notes one run of a Serializer.
+func (o *observer) readSerializer(ctx context.Context, info *workflowpb.WorkflowExecutionInfo) error {
 	events, err := o.history(ctx, info)
 	if err != nil {
 		return err
 	}
-	o.seen.runs++
+	var rejects []protocol.Reject
+	running := info.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING
+	if info.GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW {
+		if rejects, err = o.rejectsOf(ctx, info); err != nil && !running {
+			return err
+		}
+	}
+	key, _ := protocol.SerializerKey(info.GetExecution().GetWorkflowId())
+	token, _ := protocol.TokenOfKey(key) // the plan's tokens are short
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.runs++
+	if adopted(events[0]) {
+		o.adoptions++
+	}
+	if running {
+		o.evidence.open[token] = true
+	}
+	for _, r := range rejects {
+		o.evidence.rejects = append(o.evidence.rejects, reject{token, r.OperationID, r.Type})
+	}
 	for _, event := range events {
-		if a := event.GetChildWorkflowExecutionStartedEventAttributes(); a != nil {
-			id, _ := protocol.OperationID(a.GetWorkflowExecution().GetWorkflowId())
-			o.e.children = append(o.e.children, childStart{id, a.GetWorkflowExecution().GetRunId()})
+		if started := event.GetChildWorkflowExecutionStartedEventAttributes().GetWorkflowExecution(); started != nil {
+			id, _ := protocol.OperationID(started.GetWorkflowId())
+			o.evidence.children = append(o.evidence.children, childStart{id, started.GetRunId()})
 		}
-		if event.GetActivityTaskScheduledEventAttributes().GetActivityType().GetName() == protocol.AwaitOperationActivity {
-			o.seen.adoptions++
-		}
-	}
-	o.replay(info, events)
-	if info.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW {
-		return nil // its rejects went on with the next run
-	}
-	if err := o.state(ctx, info); err != nil {
-		return err
-	}
-	return o.checkTask(ctx, info)
-}
-
-// state asks the last run of a chain what it turned down.
-func (o *observer) state(ctx context.Context, info *workflowpb.WorkflowExecutionInfo) error {
-	answer, err := o.temporal.QueryWorkflow(ctx, info.GetExecution().GetWorkflowId(), info.GetExecution().GetRunId(), protocol.StateQueryName)
-	if err != nil {
-		return err
-	}
-	var state protocol.SerializerState
-	if err := answer.Get(&state); err != nil {
-		return err
-	}
-	for _, r := range state.Rejects {
-		o.e.rejects = append(o.e.rejects, reject{state.Token, r.OperationID, r.Type})
-	}
-	if info.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
-		o.e.open[state.Token] = true
 	}
 	return nil
 }
 
-func (o *observer) history(ctx context.Context, info *workflowpb.WorkflowExecutionInfo) (events []*historypb.HistoryEvent, err error) {
-	each := o.temporal.GetWorkflowHistory(ctx, info.GetExecution().GetWorkflowId(), info.GetExecution().GetRunId(), false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
-	for each.HasNext() {
-		event, err := each.Next()
-		if err != nil {
-			return nil, err
+// rejectsOf asks the last run of a chain; it answers although it is closed.
+func (o *observer) rejectsOf(ctx context.Context, info *workflowpb.WorkflowExecutionInfo) ([]protocol.Reject, error) {
+	id, runID := info.GetExecution().GetWorkflowId(), info.GetExecution().GetRunId()
+	var err error
+	for range 3 {
+		attempt, cancel := context.WithTimeout(ctx, 10*time.Second)
+		answer, queryErr := o.temporal.QueryWorkflow(attempt, id, runID, protocol.StateQueryName)
+		cancel()
+		var state protocol.SerializerState
+		if err = queryErr; err == nil {
+			err = answer.Get(&state)
+			return state.Rejects, err
 		}
-		events = append(events, event)
 	}
-	return events, nil
+	return nil, fmt.Errorf("state of %s, run %s: %w", id, runID, err)
 }
 
-// replay runs the workflow code over a history: it must ask for the same again.
-func (o *observer) replay(info *workflowpb.WorkflowExecutionInfo, events []*historypb.HistoryEvent) {
-	err := o.replayer.ReplayWorkflowHistoryWithOptions(nil, &historypb.History{Events: events}, worker.ReplayWorkflowHistoryOptions{
-		OriginalExecution: workflow.Execution{ID: info.GetExecution().GetWorkflowId(), RunID: info.GetExecution().GetRunId()},
-	})
-	if err != nil {
-		o.e.replayErrors = append(o.e.replayErrors, fmt.Sprintf("%s, run %s: %v", info.GetExecution().GetWorkflowId(), info.GetExecution().GetRunId(), err))
+// adopted says that a run began with the head of the run before.
+func adopted(started *historypb.HistoryEvent) bool {
+	attributes := started.GetWorkflowExecutionStartedEventAttributes()
+	payloads := attributes.GetInput().GetPayloads()
+	if attributes.GetContinuedExecutionRunId() == "" || len(payloads) < 2 {
+		return false
 	}
-}
-
-// checkTask finds a workflow whose task fails again and again.
-func (o *observer) checkTask(ctx context.Context, info *workflowpb.WorkflowExecutionInfo) error {
-	if info.GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
-		return nil
+	var carried struct {
+		Queue struct {
+			Head json.RawMessage `json:"head"`
+		} `json:"queue"`
 	}
-	described, err := o.temporal.DescribeWorkflowExecution(ctx, info.GetExecution().GetWorkflowId(), info.GetExecution().GetRunId())
-	if err == nil && described.GetPendingWorkflowTask().GetAttempt() > 1 {
-		o.e.failingTasks = append(o.e.failingTasks, info.GetExecution().GetWorkflowId())
-	}
-	return err
+	return json.Unmarshal(payloads[1].GetData(), &carried) == nil && carried.Queue.Head != nil
 }

@@ -8,158 +8,156 @@ import (
 	"os"
 	"path/filepath"
 	"time"
-
-	"go.temporal.io/api/workflowservice/v1"
 )
 
-// What the limit leaves to the end: the work that remains when the faults are
-// over, and the reading of the server's records.
 const (
+	// settleTimeout is how long everything that was acknowledged may take to end
+	// once the faults are over (I10).
 	settleTimeout = 90 * time.Second
-	observeTime   = 30 * time.Second
-	startTime     = 20 * time.Second
+	// observeTime is kept back for the start, and for reading what happened.
+	observeTime = 60 * time.Second
 )
 
-// report is the line that a run prints.
-type report struct {
-	Seed          uint64  `json:"seed"`
-	Operations    int     `json:"operations"` // acknowledged
-	WorkerKills   int     `json:"workerKills"`
-	ServerKills   int     `json:"serverKills"`
-	Stops         int     `json:"stops"`
-	Restarts      int     `json:"restarts"`
-	Runs          int     `json:"runs"`
-	Adoptions     int     `json:"adoptions"`
-	Attempts      int     `json:"attempts"`
-	StaleAttempts int     `json:"staleAttempts"`
-	Duplicates    int     `json:"duplicates"`
-	Rejected      int     `json:"rejected"`
-	I1            int     `json:"i1"`
-	I2            int     `json:"i2"`
-	I3            int     `json:"i3"`
-	I4            int     `json:"i4"`
-	I5            int     `json:"i5"`
-	I6            int     `json:"i6"`
-	I7            int     `json:"i7"`
-	I8            int     `json:"i8"`
-	I9            int     `json:"i9"`
-	I10           int     `json:"i10"`
-	Seconds       float64 `json:"seconds"`
-	OK            bool    `json:"ok"`
-}
-
-// storm is one run of the harness: load and faults, then rest, then judgement.
+// storm runs it all. The report is nil where there was nothing to judge.
 func storm(ctx context.Context, o options, progress io.Writer) (r *report, err error) {
-	started := time.Now()
-	folder, err := logFolder(o)
+	folder, err := openFolder(o.folder)
 	if err != nil {
 		return nil, err
 	}
-	s, err := openSite(ctx, o, folder, progress)
-	if err != nil {
-		return nil, err
+	begin := time.Now()
+	bounded, cancel := context.WithTimeout(ctx, o.limit)
+	defer cancel()
+	_, _ = fmt.Fprintf(progress, "Seed %d, logs in %s\n", o.seed, folder)
+	s, err := openSite(bounded, o, folder, progress)
+	if err == nil {
+		defer s.close()
+		r, err = s.run(bounded, o, progress)
 	}
-	defer s.close()
-	_, _ = fmt.Fprintf(progress, "seed %d, logs in %s\n", o.seed, folder)
-	if err := s.load(ctx, o, progress); err != nil {
-		return nil, fmt.Errorf("%w; logs are in %s", err, folder)
+	if r != nil {
+		r.Seconds = time.Since(begin).Seconds()
 	}
-	s.settle(ctx, progress)
-	e, seen, err := s.observe(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("read the server's records: %w; logs are in %s", err, folder)
+	if err == nil && r.OK && o.folder == "" {
+		s.close()
+		return r, os.RemoveAll(folder)
 	}
-	c := check(e)
-	r = s.report(o, c, seen)
-	r.Seconds = time.Since(started).Round(time.Second).Seconds()
-	err = s.problemsSoFar()
-	r.OK = c.none() && err == nil
-	explain(progress, c)
-	if r.OK && o.folder == "" {
-		_ = os.RemoveAll(folder) // nobody needs it
-	} else if !r.OK {
-		_, _ = fmt.Fprintf(progress, "logs are kept in %s\n", folder)
+	if err != nil || !r.OK {
+		err = errors.Join(err, fmt.Errorf("the logs are kept in %s", folder))
 	}
 	return r, err
 }
 
-func logFolder(o options) (string, error) {
-	if o.folder == "" {
+// openFolder makes the folder for the logs; logs of another run would be taken
+// for this one's.
+func openFolder(wanted string) (string, error) {
+	if wanted == "" {
 		return os.MkdirTemp("", "seriatim-chaos-")
 	}
-	return filepath.Abs(o.folder)
+	if err := os.MkdirAll(wanted, 0o700); err != nil {
+		return "", err
+	}
+	entries, err := os.ReadDir(wanted)
+	if err == nil && len(entries) > 0 {
+		err = fmt.Errorf("--folder: %s is not empty", wanted)
+	}
+	return wanted, err
 }
 
-// load runs the submitters and inflicts the faults until both are over.
-func (s *site) load(ctx context.Context, o options, progress io.Writer) error {
-	window := o.limit - settleTimeout - observeTime - startTime
+// run is load and faults, then peace, then judgement.
+func (s *site) run(ctx context.Context, o options, progress io.Writer) (*report, error) {
+	window := o.limit - settleTimeout - observeTime
 	p := newPlan(o, window)
-	begin := time.Now().Add(time.Second)
-	if err := s.startSubmitters(p, begin, begin.Add(window+settleTimeout/2)); err != nil {
-		return err
+	begin := time.Now()
+	until := begin.Add(window + settleTimeout/2)
+	if err := s.startSubmitters(p, begin, until); err != nil {
+		return nil, err
 	}
 	s.inflict(ctx, p.Faults, begin, progress)
-	var problems []error
-	for _, submitter := range s.submitters {
+	if err := s.settle(ctx, begin, progress); err != nil {
+		return nil, errors.Join(err, s.problemsSoFar())
+	}
+	_, _ = fmt.Fprintf(progress, "%6.1f s  reading logs and histories\n", time.Since(begin).Seconds())
+	return s.judge(ctx, o, progress)
+}
+
+// settle waits, with the faults over, until the submitters are done and nothing
+// runs any more.
+func (s *site) settle(ctx context.Context, begin time.Time, progress io.Writer) error {
+	over := time.Now()
+	_, _ = fmt.Fprintf(progress, "%6.1f s  the faults are over\n", time.Since(begin).Seconds())
+	s.reviveWorkers()
+	for _, p := range s.submitters {
 		select {
-		case <-submitter.exited:
+		case <-p.exited:
+			if p.err != nil {
+				s.problem(fmt.Errorf("%s: %w, see its log", p.name, p.err))
+			}
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		if submitter.err != nil {
-			problems = append(problems, fmt.Errorf("%s: %w", submitter.name, submitter.err))
+	}
+	for time.Since(over) < settleTimeout {
+		running, err := s.list(ctx, "ExecutionStatus = 'Running'")
+		if err == nil && len(running) == 0 {
+			return nil
+		}
+		if !pause(ctx, time.Second) {
+			return ctx.Err()
 		}
 	}
-	return errors.Join(problems...)
+	return nil
 }
 
-// settle waits until nothing runs any more, or the time is over: what is then
-// unfinished is counted.
-func (s *site) settle(ctx context.Context, progress io.Writer) {
-	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
-	defer cancel()
-	for {
-		reply, err := s.temporal.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{
-			Namespace: s.namespace, Query: "ExecutionStatus = 'Running'",
-		})
-		if err == nil {
-			_, _ = fmt.Fprintf(progress, "after the faults: %d workflows run\n", reply.GetCount())
+// reviveWorkers replaces workers that ended by themselves.
+func (s *site) reviveWorkers() {
+	for _, at := range s.slots {
+		at.mu.Lock()
+		if at.worker.hasExited() {
+			s.problem(fmt.Errorf("%s ended by itself: %v", at.worker.name, at.worker.err))
+			s.problem(s.startWorker(at))
 		}
-		if err == nil && reply.GetCount() == 0 || !pause(ctx, 2*time.Second) {
-			return
-		}
-	}
-}
-
-func (s *site) report(o options, c *checker, seen serverCounts) *report {
-	acknowledged := make(map[string]bool)
-	for _, one := range c.evidence.submitted {
-		if !one.acknowledged.IsZero() {
-			acknowledged[one.ID] = true
-		}
-	}
-	n := func(invariant int) int { return len(c.findings[invariant-1]) }
-	return &report{
-		Seed: o.seed, Operations: len(acknowledged),
-		WorkerKills: s.counts[killWorker], ServerKills: s.counts[killServer],
-		Stops: s.counts[stopWorker], Restarts: s.counts[restartWorker],
-		Runs: seen.runs, Adoptions: seen.adoptions,
-		Attempts: len(c.attempts), StaleAttempts: c.staleAttempts(),
-		Duplicates: c.repeats(), Rejected: len(c.rejects),
-		I1: n(1), I2: n(2), I3: n(3), I4: n(4), I5: n(5), I6: n(6), I7: n(7), I8: n(8), I9: n(9), I10: n(10),
+		at.mu.Unlock()
 	}
 }
 
-// explain names the first violations of each invariant.
-func explain(progress io.Writer, c *checker) {
-	const most = 5
-	for i, list := range c.findings {
-		for at, finding := range list {
-			if at == most {
-				_, _ = fmt.Fprintf(progress, "I%d: and %d more\n", i+1, len(list)-most)
-				break
+// judge reads the evidence, has it checked, and reports.
+func (s *site) judge(ctx context.Context, o options, progress io.Writer) (*report, error) {
+	e := evidence{writes: s.target.all(), processes: s.lives()}
+	if err := errors.Join(e.readSubmitters(s.folder), e.readWorkers(s.folder)); err != nil {
+		return nil, err
+	}
+	observed, err := s.observe(ctx, &e)
+	if err != nil {
+		return nil, fmt.Errorf("read the server's records: %w", err)
+	}
+	c := check(e)
+	s.checkCounts(o)
+	return s.report(o, c, observed, progress), s.problemsSoFar()
+}
+
+// checkCounts is a problem where the run was not the one that was asked for.
+func (s *site) checkCounts(o options) {
+	for kind, wanted := range map[faultKind]int{killWorker: o.workerKills, killServer: o.serverKills} {
+		if done := s.counts[kind]; done < wanted {
+			s.problem(fmt.Errorf("%s: done %d times, not %d", kind, done, wanted))
+		}
+	}
+}
+
+// keepFindings writes what was violated beside the logs and says the first of
+// each.
+func (s *site) keepFindings(f findings, progress io.Writer) {
+	file, err := os.Create(filepath.Join(s.folder, "findings.txt"))
+	if err != nil {
+		s.problem(err)
+		return
+	}
+	defer func() { _ = file.Close() }()
+	for i, list := range f {
+		for n, text := range list {
+			_, _ = fmt.Fprintf(file, "I%d %s\n", i+1, text)
+			if n < 5 {
+				_, _ = fmt.Fprintf(progress, "I%d %s\n", i+1, text)
 			}
-			_, _ = fmt.Fprintf(progress, "I%d: %s\n", i+1, finding)
 		}
 	}
 }

@@ -1,0 +1,80 @@
+package main
+
+import "io"
+
+// report is the line on stdout.
+type report struct {
+	Seed         uint64 `json:"seed"`
+	Operations   int    `json:"operations"` // acknowledged, by id
+	WorkerKills  int    `json:"workerKills"`
+	ServerKills  int    `json:"serverKills"`
+	Stops        int    `json:"stops"`
+	Restarts     int    `json:"restarts"`
+	Runs         int    `json:"runs"`      // of serializers
+	Adoptions    int    `json:"adoptions"` // runs that began with the head of the one before
+	Attempts     int    `json:"attempts"`  // of handlers
+	Stale        int    `json:"staleAttempts"`
+	StaleRefused int    `json:"staleWritesRefused"`
+	Duplicates   int    `json:"duplicates"` // submissions acknowledged again
+	Rejected     int    `json:"rejected"`   // visible rejects
+	Canceled     int    `json:"canceled"`   // operations that ended so
+	Postponed    int    `json:"postponed"`  // operations that had to wait
+
+	I1  int `json:"i1"`
+	I2  int `json:"i2"`
+	I3  int `json:"i3"`
+	I4  int `json:"i4"`
+	I5  int `json:"i5"`
+	I6  int `json:"i6"`
+	I7  int `json:"i7"`
+	I8  int `json:"i8"`
+	I9  int `json:"i9"`
+	I10 int `json:"i10"`
+
+	Seconds float64 `json:"seconds"`
+	OK      bool    `json:"ok"`
+}
+
+// report counts it all.
+func (s *site) report(o options, c *checker, observed *observer, progress io.Writer) *report {
+	r := &report{
+		Seed:        o.seed,
+		WorkerKills: s.counts[killWorker], ServerKills: s.counts[killServer],
+		Stops: s.counts[stopWorker], Restarts: s.counts[restartWorker],
+		Runs: observed.runs, Adoptions: observed.adoptions,
+		Attempts: len(c.attempts), Stale: c.staleAttempts(),
+		Duplicates: c.repeats(), Rejected: len(c.rejects),
+	}
+	r.countOperations(c)
+	for i, into := range []*int{&r.I1, &r.I2, &r.I3, &r.I4, &r.I5, &r.I6, &r.I7, &r.I8, &r.I9, &r.I10} {
+		*into = len(c.findings[i])
+	}
+	r.OK = c.none() && s.problemsSoFar() == nil
+	if !c.none() {
+		s.keepFindings(c.findings, progress)
+	}
+	return r
+}
+
+func (r *report) countOperations(c *checker) {
+	acknowledged, postponed := make(map[string]bool), make(map[string]bool)
+	for _, s := range c.evidence.submitted {
+		if !s.acknowledged.IsZero() {
+			acknowledged[s.ID] = true
+			if s.PostponeUntil != nil && s.PostponeUntil.After(s.called) {
+				postponed[s.ID] = true
+			}
+		}
+	}
+	r.Operations, r.Postponed = len(acknowledged), len(postponed)
+	for _, x := range c.executions {
+		if x.status == "Canceled" {
+			r.Canceled++
+		}
+	}
+	for _, w := range c.writes {
+		if !w.Accepted {
+			r.StaleRefused++
+		}
+	}
+}
