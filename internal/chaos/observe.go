@@ -190,13 +190,18 @@ func (o *observer) readSerializer(ctx context.Context, info *workflowpb.Workflow
 	for _, r := range rejects {
 		o.evidence.rejects = append(o.evidence.rejects, reject{token, r.OperationID, r.Type})
 	}
+	o.evidence.children = append(o.evidence.children, childStarts(events)...)
+	return nil
+}
+
+func childStarts(events []*historypb.HistoryEvent) (starts []childStart) {
 	for _, event := range events {
 		if started := event.GetChildWorkflowExecutionStartedEventAttributes().GetWorkflowExecution(); started != nil {
 			id, _ := protocol.OperationID(started.GetWorkflowId())
-			o.evidence.children = append(o.evidence.children, childStart{id, started.GetRunId()})
+			starts = append(starts, childStart{id, started.GetRunId()})
 		}
 	}
-	return nil
+	return starts
 }
 
 // rejectsOf asks the last run of a chain; it answers although it is closed.

@@ -112,33 +112,19 @@ type planner struct {
 	window time.Duration
 }
 
-// submit plans some operations of one submitter on one token: signals with one
-// operation each in a quick row, a batch, or one alone; or some without a token.
+// submit plans some operations of one submitter on one token, numbered from
+// number, and answers how many.
 func (p *planner) submit(number, limit int) (count int) {
 	submitter, token := p.rand.IntN(submitters), p.rand.IntN(len(p.tokens))
-	at := time.Duration(p.rand.Int64N(int64(p.window)))
-	var operations []planned
-	add := func(n int, name string) {
-		for count = 0; count < min(n, limit); count++ {
-			operations = append(operations, planned{
-				ID: fmt.Sprintf("op-%05d", number+count), Token: name, Work: p.work(),
-				Postpone: p.postpone(at),
-			})
+	at, lane := time.Duration(p.rand.Int64N(int64(p.window))), token%lanes
+	count, batch, free := p.shape()
+	operations := make([]planned, min(count, limit))
+	for i := range operations {
+		operations[i] = planned{ID: fmt.Sprintf("op-%05d", number+i), Work: p.work(), Postpone: p.postpone(at)}
+		if !free {
+			operations[i].Token = p.tokens[token]
 		}
 	}
-	batch := false
-	switch shape := p.rand.IntN(100); {
-	case shape < 5:
-		add(1+p.rand.IntN(3), "")
-	case shape < 45:
-		add(8+p.rand.IntN(12), p.tokens[token])
-	case shape < 80:
-		add(2+p.rand.IntN(10), p.tokens[token])
-		batch = true
-	default:
-		add(1, p.tokens[token])
-	}
-	lane := token % lanes
 	if batch {
 		p.add(submitter, step{At: at, Lane: lane, Operations: operations})
 	} else {
@@ -149,7 +135,21 @@ func (p *planner) submit(number, limit int) (count int) {
 	for _, o := range operations {
 		p.follow(submitter, lane, at, o)
 	}
-	return count
+	return len(operations)
+}
+
+// shape draws how operations are submitted: some without a token, signals with
+// one each in a quick row, a batch, or one alone.
+func (p *planner) shape() (count int, batch, free bool) {
+	switch shape := p.rand.IntN(100); {
+	case shape < 5:
+		return 1 + p.rand.IntN(3), false, true
+	case shape < 45:
+		return 8 + p.rand.IntN(12), false, false
+	case shape < 80:
+		return 2 + p.rand.IntN(10), true, false
+	}
+	return 1, false, false
 }
 
 func (p *planner) add(submitter int, s step) {

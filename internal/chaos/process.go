@@ -14,6 +14,7 @@ import (
 // process is a child of the harness: this program with a subcommand.
 type process struct {
 	name    string
+	journal string // its file appears once the process can be told to stop
 	command *exec.Cmd
 	parent  io.WriteCloser // closed with this process: its end is the child's
 	exited  chan struct{}
@@ -23,8 +24,8 @@ type process struct {
 	life processLife
 }
 
-// startProcess runs this program with a subcommand. What it prints goes to a log
-// in the folder.
+// startProcess runs this program with a subcommand. What it prints, and its
+// journal, go to the folder.
 func startProcess(folder, name, subcommand string, args ...string) (*process, error) {
 	program, err := os.Executable()
 	if err != nil {
@@ -36,7 +37,8 @@ func startProcess(folder, name, subcommand string, args ...string) (*process, er
 	}
 	defer func() { _ = output.Close() }()
 	p := &process{name: name, exited: make(chan struct{}), life: processLife{name: name}}
-	p.command = exec.Command(program, append([]string{subcommand}, args...)...)
+	p.journal = filepath.Join(folder, name+".jsonl")
+	p.command = exec.Command(program, append([]string{subcommand, "--journal", p.journal}, args...)...)
 	p.command.Stdout, p.command.Stderr = output, output
 	detach(p.command)
 	if p.parent, err = p.command.StdinPipe(); err != nil {
@@ -74,8 +76,19 @@ func (p *process) kill() {
 // stopGrace is how long a process may take to stop when it is told to.
 const stopGrace = 15 * time.Second
 
+// waitReady waits until it runs so far that a request to stop does not end it
+// as a kill does.
+func (p *process) waitReady() {
+	for begin := time.Now(); time.Since(begin) < stopGrace && !p.hasExited(); time.Sleep(20 * time.Millisecond) {
+		if _, err := os.Stat(p.journal); err == nil {
+			return
+		}
+	}
+}
+
 // terminate asks it to stop, and says how it did not.
 func (p *process) terminate() error {
+	p.waitReady()
 	_ = p.command.Process.Signal(continueSignal)
 	_ = p.command.Process.Signal(syscall.SIGTERM)
 	select {

@@ -93,8 +93,7 @@ func (s *site) startWorker(at *slot) error {
 	defer s.mu.Unlock()
 	name := fmt.Sprintf("worker-%03d", len(s.started))
 	started, err := startProcess(s.folder, name, workerCommand,
-		"--name", name, "--address", s.address, "--namespace", s.namespace,
-		"--journal", filepath.Join(s.folder, name+".jsonl"), "--target", s.target.url())
+		"--name", name, "--address", s.address, "--namespace", s.namespace, "--target", s.target.url())
 	if err != nil {
 		return fmt.Errorf("start %s: %w", name, err)
 	}
@@ -112,8 +111,7 @@ func (s *site) startSubmitters(p plan, begin, until time.Time) error {
 			return err
 		}
 		started, err := startProcess(s.folder, name, submitCommand,
-			"--number", fmt.Sprint(number), "--address", s.address, "--namespace", s.namespace,
-			"--journal", filepath.Join(s.folder, name+".jsonl"), "--plan", file,
+			"--number", fmt.Sprint(number), "--address", s.address, "--namespace", s.namespace, "--plan", file,
 			"--begin", begin.Format(time.RFC3339Nano), "--until", until.Format(time.RFC3339Nano))
 		if err != nil {
 			return fmt.Errorf("start %s: %w", name, err)

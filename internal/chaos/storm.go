@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"time"
@@ -34,7 +35,7 @@ func storm(ctx context.Context, o options, progress io.Writer) (r *report, err e
 		r, err = s.run(bounded, o, progress)
 	}
 	if r != nil {
-		r.Seconds = time.Since(begin).Seconds()
+		r.Seconds = math.Round(time.Since(begin).Seconds()*10) / 10
 	}
 	if err == nil && r.OK && o.folder == "" {
 		s.close()

@@ -47,38 +47,47 @@ type submitter struct {
 	journal *journal
 }
 
+// submitterFlags are how the harness starts a submitter.
+type submitterFlags struct {
+	number                            int
+	address, namespace, journal, plan string
+	begin, until                      time.Time
+}
+
+func parseSubmitter(args []string) (f submitterFlags, err error) {
+	set := flag.NewFlagSet(submitCommand, flag.ContinueOnError)
+	set.IntVar(&f.number, "number", 0, "")
+	set.StringVar(&f.address, "address", "", "")
+	set.StringVar(&f.namespace, "namespace", "", "")
+	set.StringVar(&f.journal, "journal", "", "")
+	set.StringVar(&f.plan, "plan", "", "")
+	set.TextVar(&f.begin, "begin", time.Time{}, "")
+	set.TextVar(&f.until, "until", time.Time{}, "")
+	return f, set.Parse(args)
+}
+
 // runSubmitter is a submitter process.
 func runSubmitter(ctx context.Context, args []string) error {
-	s := submitter{}
-	var address, namespace, journal, file, begin, until string
-	set := flag.NewFlagSet(submitCommand, flag.ContinueOnError)
-	set.IntVar(&s.number, "number", 0, "")
-	set.StringVar(&address, "address", "", "")
-	set.StringVar(&namespace, "namespace", "", "")
-	set.StringVar(&journal, "journal", "", "")
-	set.StringVar(&file, "plan", "", "")
-	set.StringVar(&begin, "begin", "", "")
-	set.StringVar(&until, "until", "", "")
-	if err := set.Parse(args); err != nil {
-		return err
-	}
-	var steps []step
-	encoded, err := os.ReadFile(file)
+	f, err := parseSubmitter(args)
 	if err != nil {
 		return err
 	}
-	deadline, deadlineErr := time.Parse(time.RFC3339Nano, until)
-	s.begin, err = time.Parse(time.RFC3339Nano, begin)
-	if err = errors.Join(err, deadlineErr, json.Unmarshal(encoded, &steps)); err != nil {
+	encoded, err := os.ReadFile(f.plan)
+	if err != nil {
 		return err
 	}
-	if s.journal, err = openJournal(journal); err != nil {
+	var steps []step
+	if err := json.Unmarshal(encoded, &steps); err != nil {
+		return err
+	}
+	s := submitter{number: f.number, begin: f.begin}
+	if s.journal, err = openJournal(f.journal); err != nil {
 		return err
 	}
 	defer s.journal.close()
-	ctx, cancel := context.WithDeadline(ctx, deadline)
+	ctx, cancel := context.WithDeadline(ctx, f.until)
 	defer cancel()
-	temporal, err := dial(ctx, address, namespace)
+	temporal, err := dial(ctx, f.address, f.namespace)
 	if err != nil {
 		return err
 	}
@@ -126,22 +135,28 @@ func (s *submitter) do(ctx context.Context, number int, step step) error {
 	if err := s.journal.write(line); err != nil {
 		return err
 	}
-	answer := submitLine{Event: "answer", Submitter: s.number, Step: number}
-	for answered := false; !answered; {
-		answer.Tries++
-		var err error
+	answer := s.ask(ctx, func() (status protocol.StatusCode, err error) {
 		if step.Cancel != nil {
-			answer.Status, err = s.cancel(ctx, *step.Cancel)
-		} else {
-			err = s.submit(ctx, operations)
+			return s.cancel(ctx, *step.Cancel)
 		}
-		answer.At, answer.Acknowledged, answer.Error = time.Now(), err == nil, ""
+		return status, s.submit(ctx, operations)
+	})
+	answer.Submitter, answer.Step = s.number, number
+	return s.journal.write(answer)
+}
+
+// ask repeats a request until it is answered for good or the time is over.
+func (s *submitter) ask(ctx context.Context, request func() (protocol.StatusCode, error)) submitLine {
+	for tries := 1; ; tries++ {
+		status, err := request()
+		answer := submitLine{Event: "answer", At: time.Now(), Tries: tries, Status: status, Acknowledged: err == nil}
 		if err != nil {
 			answer.Error = err.Error()
 		}
-		answered = err == nil || isFinal(err) || !pause(ctx, 200*time.Millisecond)
+		if err == nil || isFinal(err) || !pause(ctx, 200*time.Millisecond) {
+			return answer
+		}
 	}
-	return s.journal.write(answer)
 }
 
 func (s *submitter) cancel(ctx context.Context, o planned) (protocol.StatusCode, error) {

@@ -63,6 +63,9 @@ func runWorker(ctx context.Context, args []string) error {
 	}
 	defer log.close()
 	c, err := dial(ctx, f.address, f.namespace)
+	if ctx.Err() != nil {
+		return nil // told to stop before the server was there
+	}
 	if err != nil {
 		return err
 	}
@@ -96,11 +99,11 @@ func serve(ctx context.Context, c client.Client, h *handler) error {
 
 // dial reaches the server, which may be away for now.
 func dial(ctx context.Context, address, namespace string) (client.Client, error) {
+	logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	for {
 		attempt, cancel := context.WithTimeout(ctx, 5*time.Second)
 		c, err := client.DialContext(attempt, opclient.DialOptions(client.Options{
-			HostPort: address, Namespace: namespace,
-			Logger: log.NewStructuredLogger(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))),
+			HostPort: address, Namespace: namespace, Logger: log.NewStructuredLogger(logger),
 		}))
 		cancel()
 		if err == nil || !pause(ctx, 200*time.Millisecond) {
