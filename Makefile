@@ -7,7 +7,7 @@ SHELL := /bin/bash
 GO ?= go
 BIN := bin
 
-.PHONY: help demo test test-fast race fuzz chaos lint build server devserver clean
+.PHONY: help demo test test-fast race fuzz simulate chaos lint build server devserver clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,10 @@ fuzz: ## every fuzz target for FUZZTIME each, default 15s
 	    $(GO) test "$$folder" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x || exit 1; \
 	  done; \
 	done
+
+SEEDS ?= 10000
+simulate: ## play SEEDS random scripts against a model of one token and print the coverage
+	SERIATIM_SEEDS=$(SEEDS) $(GO) test ./workflows -run '^TestSimulation$$' -count=1 -timeout 0 -v | grep -vE '^ *(===|---|.*\[rapid\] OK)'; exit $${PIPESTATUS[0]}
 
 SEED ?=
 chaos: devserver ## kill workers and server under load and count what broke; SEED=n repeats a run

@@ -202,10 +202,10 @@ func (s *serializer) handleCancellation() {
 // long. Only a head that stands still is left to the next run, which adopts it.
 func (s *serializer) endIfOver() (over bool, err error) {
 	switch {
-	case s.runIsOver() && (s.head == nil || s.headStands()):
-		return s.end(false)
 	case s.idle.over(s):
 		return s.end(true)
+	case s.runIsOver() && (s.head == nil || s.headStands()):
+		return s.end(false)
 	}
 	return false, nil
 }

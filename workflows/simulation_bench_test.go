@@ -25,9 +25,9 @@ import (
 )
 
 // simBench runs the real workflows for a script. The serializer is the child of
-// a stage, not the workflow under test: so the test environment itself begins
-// its next run when it continues as new, with the operations that it left
-// running, and a next chain after it was idle.
+// a stage, not the workflow under test: so the stage can begin its next run when
+// it continues as new, with the operations that it left running, and a next
+// chain after it was idle.
 type simBench struct {
 	*testsuite.TestWorkflowEnvironment
 	script simScript
@@ -35,8 +35,10 @@ type simBench struct {
 
 	// Only touched by the environment's main loop.
 	child     workflow.ChildWorkflowFuture // the present chain
+	next      *workflow.ContinueAsNewError // what its next run is to be given
 	inbox     []int                        // signals that are on their way
 	passed    int                          // events that have happened
+	over      bool                         // nothing more happens
 	begun     bool                         // the serializer's present run has
 	cancelled bool                         // and was cancelled from outside
 	held      []*simUpdate                 // updates to send to the next run
@@ -90,6 +92,7 @@ type simRun struct {
 type simExecution struct {
 	sequence      int64
 	begun, closed bool
+	called        bool // its handler was
 	status        protocol.StatusCode
 	endedAt       time.Duration
 	pending       []*simUpdate
@@ -139,8 +142,9 @@ func (b *simBench) RegisterWorkflowWithOptions(definition any, options workflow.
 	b.TestWorkflowEnvironment.RegisterWorkflowWithOptions(definition, options)
 }
 
-// serializer tells a run that it continues another: the test environment gives
-// it the input, but not that information.
+// serializer tells a run that it continues another, and leaves it to the stage to
+// begin the next: the test environment does not tell the one, and after the other
+// keeps all that it has for ever.
 func (b *simBench) serializer(real func(workflow.Context, converter.RawValue, converter.RawValue) error) any {
 	return func(ctx workflow.Context, input, state converter.RawValue) error {
 		if state.Payload() != nil {
@@ -152,11 +156,12 @@ func (b *simBench) serializer(real func(workflow.Context, converter.RawValue, co
 		b.begun = false
 		b.seen.lost = slices.AppendSeq(b.seen.lost, maps.Keys(b.starting))
 		b.held, b.sent = append(b.held, b.sent...), nil
-		if next := (*workflow.ContinueAsNewError)(nil); errors.As(err, &next) {
-			b.countAdopted(next)
-			b.log(simRunEnded, false, "")
+		if !errors.As(err, &b.next) {
+			return err
 		}
-		return err
+		b.countAdopted(b.next)
+		b.log(simRunEnded, false, "")
+		return nil
 	}
 }
 
@@ -239,6 +244,7 @@ func (b *simBench) record(ctx context.Context, in protocol.HandlerInput) (result
 		// does not.
 		return result, temporal.NewNonRetryableApplicationError("cancelled", protocol.ErrTypeFail, nil)
 	}
+	b.execution(in.Operation.ID).called = true
 	b.runs = append(b.runs, simRun{in.Operation.ID, b.elapsed(), in.Fence})
 	if int(info.Attempt) <= plan.Retries {
 		return result, temporal.NewApplicationError("again", protocol.ErrTypeRetry)
@@ -267,48 +273,4 @@ func (b *simBench) wake(workflowID string) {
 		return // its next run looks anyway
 	}
 	_ = b.SignalWorkflowByID(workflowID, "wake", nil) // it may have closed
-}
-
-func (b *simBench) findPredecessor(context.Context, protocol.PredecessorRequest) (protocol.Predecessor, error) {
-	return protocol.Predecessor{Look: protocol.PredecessorNone}, nil
-}
-
-// awaitOperation stands in for the engine: it knows the executions, whichever
-// run started them.
-func (b *simBench) awaitOperation(ctx context.Context, request protocol.AwaitRequest) (protocol.AwaitReply, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	reply := b.look(request.OperationID)
-	if !reply.Found || reply.Closed || request.WaitSeconds == 0 {
-		return reply, nil
-	}
-	w := &simWaiter{request.OperationID, activity.GetInfo(ctx).TaskToken}
-	b.waiters = append(b.waiters, w)
-	b.RegisterDelayedCallback(func() {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		b.answerWaiter(w)
-	}, time.Duration(request.WaitSeconds*float64(time.Second)))
-	return protocol.AwaitReply{}, activity.ErrResultPending
-}
-
-func (b *simBench) answerWaiter(w *simWaiter) {
-	_ = b.CompleteActivity(w.token, b.look(w.id), nil) // the run that asked may be over
-	b.RegisterDelayedCallback(func() { b.wake(protocol.SerializerWorkflowID(testToken)) }, 0)
-}
-
-func (b *simBench) look(id string) (reply protocol.AwaitReply) {
-	o := b.operations[id]
-	if o == nil || !o.begun {
-		return reply
-	}
-	reply.Found, reply.Closed, reply.Status = true, o.closed, o.status
-	if !o.closed {
-		reply.Status = protocol.InProgress
-	}
-	memo := b.memos[id]
-	reply.Token, _ = memo[protocol.TokenMemo].(string)
-	reply.Sequence, _ = memo[protocol.SequenceMemo].(int64)
-	reply.ContentHash, _ = memo[protocol.ContentHashMemo].(string)
-	return reply
 }

@@ -1,16 +1,12 @@
 package workflows
 
 import (
-	"encoding/json"
 	"fmt"
 	"time"
 
-	commonpb "go.temporal.io/api/common/v1"
-	"go.temporal.io/sdk/converter"
 	"pgregory.net/rapid"
 
 	"github.com/seriatim-go/seriatim/catalogue"
-	"github.com/seriatim-go/seriatim/protocol"
 )
 
 // simScript is what happens to one token. Events happen at multiples of
@@ -31,6 +27,7 @@ const simGrid = 10_000 * time.Second
 // simEvent is one request.
 type simEvent struct {
 	at     time.Duration
+	hops   int // how much of what came before is done before, in one instant
 	action simAction
 	items  []simItem // of a submission
 	batch  bool
@@ -116,10 +113,11 @@ func drawScript(t *rapid.T) simScript {
 // simWriter writes a script; it knows what it has used.
 type simWriter struct {
 	*rapid.T
-	script *simScript
-	at     time.Duration
-	alone  bool // nothing more in this instant
-	ids    []simOperation
+	script   *simScript
+	at       time.Duration
+	alone    bool // nothing more in this instant
+	together bool // with the event before, nothing in between
+	ids      []simOperation
 }
 
 func (w *simWriter) draw() {
@@ -131,7 +129,7 @@ func (w *simWriter) draw() {
 	w.alone = false
 	w.at += time.Duration(gap) * simGrid
 	switch rapid.SampledFrom([]string{
-		"submit", "submit", "submit", "submit", "submit", "flood", "cancel", "cancel", "postpone", "postpone", "postpone", "twice", "cancel the token",
+		"submit", "submit", "submit", "submit", "submit", "flood", "cancel", "cancel", "postpone", "postpone", "postpone", "twice", "twice", "cancel the token",
 	}).Draw(w.T, "event") {
 	case "submit":
 		w.submit()
@@ -140,19 +138,18 @@ func (w *simWriter) draw() {
 	case "cancel":
 		w.cancel(w.drawTarget())
 	case "postpone":
-		w.postpone(w.drawTarget())
+		w.postpone(w.drawTarget(), rapid.Bool().Draw(w.T, "future"))
 	case "twice":
-		target := w.drawTarget()
-		w.cancel(target)
-		w.cancel(target)
-		w.postpone(target)
+		w.twice(w.drawTarget())
 	case "cancel the token":
 		w.cancelToken()
 	}
 }
 
 func (w *simWriter) add(e simEvent) {
-	e.at = w.at
+	if e.at = w.at; !w.together {
+		e.hops = rapid.IntRange(0, 6).Draw(w.T, "hops")
+	}
 	w.script.events = append(w.script.events, e)
 }
 
@@ -186,9 +183,19 @@ func (w *simWriter) flood() {
 
 func (w *simWriter) cancel(target string) { w.add(simEvent{action: simCancel, target: target}) }
 
-func (w *simWriter) postpone(target string) {
+// twice asks more of an operation that is being cancelled.
+func (w *simWriter) twice(target string) {
+	w.together = true
+	w.cancel(target)
+	w.cancel(target)
+	w.postpone(target, false)
+	w.postpone(target, true)
+	w.together = false
+}
+
+func (w *simWriter) postpone(target string, future bool) {
 	until := w.at - simGrid/2
-	if rapid.Bool().Draw(w.T, "future") {
+	if future {
 		until = w.drawFuture()
 	}
 	w.add(simEvent{action: simPostpone, target: target, until: until})
@@ -260,62 +267,4 @@ func (w *simWriter) drawPlan() simPlan {
 		Takes:       time.Duration(ticks)*simGrid + rapid.SampledFrom([]time.Duration{10_001 * time.Millisecond, 70_007 * time.Millisecond}).Draw(w.T, "and"),
 		UnknownType: rapid.IntRange(0, 9).Draw(w.T, "unknown type") == 0,
 	}
-}
-
-// simBad is refused wherever it stands, as InvalidOperation.
-var simBad = []string{
-	`42`, `null`, `{"id":"x"}`, `{"operationType":"NOT A KEY"}`, `{"operationType":"test.record","dependencyToken":"another"}`,
-	`{"operationType":"test.record","recurrencePattern":"FREQ=DAILY"}`, `{"operationType":"test.record","stateCode":3}`,
-	`{"operationType":"test.record","postponeUntil":"tomorrow"}`, `{"operationType":"test.record","id":"a\u0000b"}`, simNotJSON,
-}
-
-const simNotJSON = `{"operationType":`
-
-// argument is the submission as the signal's argument.
-func (e simEvent) argument(start time.Time) any {
-	if !e.batch {
-		return e.items[0].argument(start)
-	}
-	batch := make([]any, len(e.items))
-	for i, item := range e.items {
-		if batch[i] = item.argument(start); item.bad == simNotJSON {
-			batch[i] = 7 // one bad element must not spoil the others
-		}
-	}
-	if len(batch)%2 == 0 {
-		return batch
-	}
-	return map[string]any{"operations": batch}
-}
-
-func (i simItem) argument(start time.Time) any {
-	if i.bad == simNotJSON {
-		return converter.NewRawValue(&commonpb.Payload{
-			Metadata: map[string][]byte{converter.MetadataEncoding: []byte("json/plain")}, Data: []byte(i.bad),
-		})
-	}
-	if i.bad != "" {
-		return json.RawMessage(i.bad)
-	}
-	o := protocol.Operation{ID: i.ID, Name: i.Name, OperationType: "test.record", Data: encoded(i.plan)}
-	if i.plan.UnknownType {
-		o.OperationType = "no.such.type"
-	}
-	if i.PostponeUntil != 0 {
-		until := start.Add(i.PostponeUntil)
-		o.PostponeUntil = &until
-	}
-	if !i.unknownField {
-		return o
-	}
-	sent := encoded(o)
-	return json.RawMessage(append(sent[:len(sent)-1], `,"newField":1}`...))
-}
-
-func encoded(value any) json.RawMessage {
-	raw, err := json.Marshal(value)
-	if err != nil {
-		panic(err) // plain data
-	}
-	return raw
 }

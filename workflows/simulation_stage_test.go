@@ -5,7 +5,7 @@ import (
 	"fmt"
 
 	"go.temporal.io/api/serviceerror"
-	"go.temporal.io/sdk/interceptor"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
@@ -14,22 +14,35 @@ import (
 
 // simSettle is what passes after the last event until nothing can happen any
 // more, the test environment's stray retries included.
-const simSettle = 10 * simGrid
+const simSettle = 300 * simGrid
 
 // play runs the script.
 func (b *simBench) play() {
 	for i, e := range b.script.events {
-		b.RegisterDelayedCallback(func() { b.happen(i, e) }, e.at)
+		if i == 0 || b.script.events[i-1].at != e.at {
+			b.RegisterDelayedCallback(func() { b.happen(i) }, e.at)
+		}
 	}
+	b.tick()
 	b.ExecuteWorkflow("stage")
 }
 
-// happen sends one request.
-func (b *simBench) happen(i int, e simEvent) {
+// tick sees to it that the next timer is never the one that ends the whole test
+// in ten years: once that has been the next while an activity ran, the test
+// environment is kept in memory until then.
+func (b *simBench) tick() {
+	if !b.over {
+		b.RegisterDelayedCallback(b.tick, 200*simGrid)
+	}
+}
+
+// happen sends one request, and then those of the same instant.
+func (b *simBench) happen(i int) {
 	b.passed++
-	switch {
+	switch e := b.script.events[i]; {
 	case e.action == simSubmit:
 		b.inbox = append(b.inbox, i) // the stage sends it
+		b.SignalWorkflow("wake", nil)
 	case e.action != simCancelToken:
 		b.held = append(b.held, &simUpdate{bench: b, event: i, simEvent: e})
 		b.flush()
@@ -40,20 +53,37 @@ func (b *simBench) happen(i int, e simEvent) {
 	default:
 		b.log(i, false, simNotFound) // a run is cancelled once
 	}
+	if next := i + 1; next < len(b.script.events) && b.script.events[next].at == b.script.events[i].at {
+		b.hop(b.script.events[next].hops, func() { b.happen(next) })
+	}
+}
+
+// hop lets the test environment take some steps before it goes on.
+func (b *simBench) hop(n int, then func()) {
+	if n == 0 {
+		then()
+		return
+	}
+	b.RegisterDelayedCallback(func() { b.hop(n-1, then) }, 0)
 }
 
 // stage is the workflow under test: it sends the submissions to the token's
 // serializer, which it starts where there is none.
 func (b *simBench) stage(ctx workflow.Context) error {
 	for {
-		_ = workflow.Await(ctx, func() bool { return len(b.inbox) > 0 || b.isOver() })
+		_ = workflow.Await(ctx, func() bool { return len(b.inbox) > 0 || b.mustContinue() || b.isOver() })
+		b.continueAsNew(ctx)
 		if b.isOver() {
 			break
+		}
+		if len(b.inbox) == 0 {
+			continue
 		}
 		b.signalWithStart(ctx, b.inbox[0])
 		b.inbox = b.inbox[1:]
 	}
 	b.noteChain()
+	b.over = true
 	return workflow.Sleep(ctx, simSettle)
 }
 
@@ -61,7 +91,25 @@ func (b *simBench) isOver() bool {
 	return b.passed == len(b.script.events) && len(b.inbox) == 0 && !b.isServing()
 }
 
-func (b *simBench) isServing() bool { return b.child != nil && !b.child.IsReady() }
+// isServing says that there is a run, or will be at once.
+func (b *simBench) isServing() bool { return b.child != nil && (!b.child.IsReady() || b.next != nil) }
+
+func (b *simBench) mustContinue() bool { return b.next != nil && b.child.IsReady() }
+
+// continueAsNew begins the next run.
+func (b *simBench) continueAsNew(ctx workflow.Context) {
+	if b.mustContinue() {
+		input := b.next.Input.GetPayloads()
+		b.next = nil
+		b.start(ctx, converter.NewRawValue(input[0]), converter.NewRawValue(input[1]))
+	}
+}
+
+func (b *simBench) start(ctx workflow.Context, input ...any) {
+	b.child = workflow.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
+		WorkflowID: protocol.SerializerWorkflowID(testToken), WaitForCancellation: true,
+	}), protocol.SerializerWorkflow, input...)
+}
 
 // signalWithStart is what every client does to submit.
 func (b *simBench) signalWithStart(ctx workflow.Context, event int) {
@@ -70,11 +118,10 @@ func (b *simBench) signalWithStart(ctx workflow.Context, event int) {
 	for {
 		if !b.isServing() {
 			b.noteChain()
-			b.child = workflow.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
-				WorkflowID: id, WaitForCancellation: true,
-			}), protocol.SerializerWorkflow, protocol.SerializerInput{Token: testToken})
+			b.start(ctx, protocol.SerializerInput{Token: testToken})
 		}
-		_ = workflow.Await(ctx, func() bool { return b.begun || !b.isServing() })
+		_ = workflow.Await(ctx, func() bool { return b.begun || b.mustContinue() || !b.isServing() })
+		b.continueAsNew(ctx)
 		if b.begun && workflow.SignalExternalWorkflow(ctx, id, "", protocol.SubmitSignalName, e.argument(b.begin)).Get(ctx, nil) == nil {
 			b.log(event, false, simAccepted)
 			return
@@ -154,20 +201,22 @@ func (u *simUpdate) send() {
 	}
 }
 
+// sendToOperation waits until the operation's workflow can take an update. One
+// that only waits may close with the first; the test environment never gets rid
+// of another that is under way then.
 func (u *simUpdate) sendToOperation() {
 	b := u.bench
 	b.mu.Lock()
 	o := b.execution(u.target)
-	if o.closed {
-		b.log(u.event, true, simClosed)
-	} else if o.begun {
+	closed, ready := o.closed, o.begun && (o.called || len(o.pending) == 0)
+	if ready && !closed {
 		o.pending = append(o.pending, u)
 	}
-	begun, closed := o.begun, o.closed
 	b.mu.Unlock()
 	switch {
 	case closed:
-	case begun:
+		b.log(u.event, true, simClosed)
+	case ready:
 		u.dispatch(protocol.OperationWorkflowID(u.target), "")
 	default:
 		b.held = append(b.held, u)
@@ -220,6 +269,7 @@ func (b *simBench) forget(u *simUpdate) {
 	defer b.mu.Unlock()
 	o := b.execution(u.target)
 	o.pending = without(o.pending, u)
+	b.RegisterDelayedCallback(b.flush, 0)
 }
 
 func without(list []*simUpdate, u *simUpdate) (rest []*simUpdate) {
@@ -229,75 +279,4 @@ func without(list []*simUpdate, u *simUpdate) (rest []*simUpdate) {
 		}
 	}
 	return rest
-}
-
-// simInterceptor makes up for what the test environment does differently from a
-// server.
-type simInterceptor struct {
-	interceptor.WorkerInterceptorBase
-	bench *simBench
-}
-
-// InterceptWorkflow implements the SDK's interface.
-func (i *simInterceptor) InterceptWorkflow(_ workflow.Context, next interceptor.WorkflowInboundInterceptor) interceptor.WorkflowInboundInterceptor {
-	in := &simInbound{bench: i.bench}
-	in.Next = next
-	return in
-}
-
-type simInbound struct {
-	interceptor.WorkflowInboundInterceptorBase
-	bench *simBench
-}
-
-// Init implements the SDK's interface.
-func (i *simInbound) Init(next interceptor.WorkflowOutboundInterceptor) error {
-	out := &simOutbound{bench: i.bench}
-	out.Next = next
-	return i.Next.Init(out)
-}
-
-type simOutbound struct {
-	interceptor.WorkflowOutboundInterceptorBase
-	bench *simBench
-}
-
-// ExecuteChildWorkflow notes the memo, which the test environment drops.
-func (o *simOutbound) ExecuteChildWorkflow(ctx workflow.Context, name string, args ...any) workflow.ChildWorkflowFuture {
-	options := workflow.GetChildWorkflowOptions(ctx)
-	if id, ok := protocol.OperationID(options.WorkflowID); ok {
-		o.bench.mu.Lock()
-		if o.bench.memos[id] == nil {
-			o.bench.memos[id] = options.Memo
-		}
-		o.bench.mu.Unlock()
-	}
-	child := o.Next.ExecuteChildWorkflow(ctx, name, args...)
-	if id, ok := protocol.OperationID(options.WorkflowID); ok && !child.IsReady() {
-		o.bench.starting[id] = true
-	}
-	return simChild{child}
-}
-
-// simChild fails like a server's if its id is taken.
-type simChild struct{ workflow.ChildWorkflowFuture }
-
-// Get implements the SDK's interface.
-func (c simChild) Get(ctx workflow.Context, value any) error {
-	err := c.ChildWorkflowFuture.Get(ctx, value)
-	if taken := (*serviceerror.WorkflowExecutionAlreadyStarted)(nil); errors.As(err, &taken) {
-		return &temporal.ChildWorkflowExecutionAlreadyStartedError{}
-	}
-	return err
-}
-
-// SignalExternalWorkflow waits while the serializer is between two runs: a
-// server keeps the signal, the test environment has nowhere to put it.
-func (o *simOutbound) SignalExternalWorkflow(ctx workflow.Context, workflowID, runID, name string, arg any) workflow.Future {
-	b := o.bench
-	if id, ok := protocol.OperationID(workflow.GetInfo(ctx).WorkflowExecution.ID); ok && b.isServing() && !b.begun {
-		b.reporting = append(b.reporting, id)
-		_ = workflow.Await(ctx, func() bool { return b.begun || !b.isServing() })
-	}
-	return o.Next.SignalExternalWorkflow(ctx, workflowID, runID, name, arg)
 }
