@@ -23,7 +23,7 @@ import (
 func (c *Client) Cancel(ctx context.Context, id, token, reason string) (protocol.Record, error) {
 	return c.act(ctx, action{
 		id: id, token: token, reason: reason, action: protocol.ActionCancel, update: protocol.CancelUpdateName,
-		argument: func(queued string) any { return protocol.CancelRequest{OperationID: queued, Reason: reason} },
+		argument: func(queued string) any { return protocol.ActionRequest{OperationID: queued, Reason: reason} },
 	})
 }
 

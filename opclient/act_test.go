@@ -26,7 +26,7 @@ func TestCancelAsksTheOperationItself(t *testing.T) {
 		describe: there(map[string]enumspb.WorkflowExecutionStatus{protocol.OperationWorkflowID("a"): running}),
 		update: func(o client.UpdateWorkflowOptions) (any, error) {
 			require.Equal(t, protocol.OperationWorkflowID("a"), o.WorkflowID)
-			require.Equal(t, []any{protocol.CancelRequest{Reason: "why"}}, o.Args)
+			require.Equal(t, []any{protocol.ActionRequest{Reason: "why"}}, o.Args)
 			return record("a", protocol.Canceling), nil
 		},
 	}

@@ -18,6 +18,9 @@ const (
 	// ErrTypeContinuingAsNew asks to send the update again with the same id: the
 	// run is ending and the next one takes it.
 	ErrTypeContinuingAsNew = "ContinuingAsNew"
+	// ErrTypeBusy asks to send the update again with the same id: this run cannot
+	// take it now.
+	ErrTypeBusy = "Busy"
 	// ErrTypeDuplicateID refuses an id that another operation has.
 	ErrTypeDuplicateID = "DuplicateId"
 	// ErrTypeInvalidOperation refuses a submission that breaks a limit or form.
@@ -34,6 +37,8 @@ const (
 	ErrTypeFail = "Fail"
 	// ErrTypeRetry asks for another attempt by the type's retry policy.
 	ErrTypeRetry = "Retry"
+	// ErrTypeSuspend asks for a person: the operation waits until it is resumed.
+	ErrTypeSuspend = "Suspend"
 )
 
 // Code is the number of a refusal or of a failure by the system, as the

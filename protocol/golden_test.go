@@ -57,7 +57,8 @@ func fullOperation() Operation {
 func queuedRecord() Record {
 	return Record{
 		Operation: fullOperation(), StateCode: Suspended, StatusCode: Waiting, Sequence: 1_896_076_800_000_001,
-		CreatedOn: at(0), ModifiedOn: at(time.Minute), SuspendReason: SuspendPostponed, BlockedBy: "invoice-6", Position: 1,
+		CreatedOn: at(0), ModifiedOn: at(time.Minute), SuspendReason: SuspendPostponed, BlockedBy: "invoice-6", BlockedSince: at(-time.Minute), Position: 1,
+		LastAction: &Taken{Action: ActionPostpone, On: *at(time.Minute), Identity: "ops@host", Reason: "bank holiday"},
 	}
 }
 
@@ -66,6 +67,7 @@ func succeededRecord() Record {
 		Operation: Operation{ID: "a1", OperationType: "http.request"}, StateCode: Completed, StatusCode: Succeeded,
 		HostID: "worker-1@host", CreatedOn: at(0), StartedOn: at(time.Second), CompletedOn: at(3 * time.Second),
 		ModifiedOn: at(3 * time.Second), ExecutionTimeSpan: 1.25, Result: json.RawMessage(`{"status":201}`),
+		RerunOf: "a0", N: 2,
 	}
 }
 
@@ -91,6 +93,7 @@ func rejected() Reject {
 
 // goldens is one file for every message on the wire.
 func goldens() map[string]any {
+	maxQueued, uncounted := 1000, false
 	queued, head, reject := queuedRecord(), succeededRecord(), rejected()
 	first, second := Operation{ID: "a1", OperationType: "http.request"}, Operation{ID: "a2", OperationType: "100100"}
 	return map[string]any{
@@ -100,16 +103,25 @@ func goldens() map[string]any {
 		"submit-array.json":      []Operation{first, second},
 		"submit-batch.json":      map[string][]Operation{"operations": {first, second}},
 		"serializer-input.json":  SerializerInput{Token: "customer-42"},
-		"cancel-queued.json":     CancelRequest{OperationID: "a1", Reason: "not needed"},
-		"cancel-started.json":    CancelRequest{Reason: "not needed"},
-		"postpone-queued.json":   PostponeRequest{OperationID: "a1", Until: day, Reason: "bank holiday"},
+		"cancel-queued.json":     ActionRequest{OperationID: "a1", Reason: "not needed"},
+		"cancel-started.json":    ActionRequest{Reason: "not needed"},
+		"postpone-queued.json":   PostponeRequest{OperationID: "a1", Until: day, Reason: "bank holiday", Identity: "ops@host"},
+		"pause.json":             ActionRequest{Reason: "the site is down", Identity: "ops@host"},
+		"resume.json":            ActionRequest{Identity: "ops@host"},
+		"rerun.json":             RerunRequest{OperationID: "a1", NewID: "a1-again", Reason: "fixed", Identity: "ops@host"},
+		"hold.json":              HoldRequest{Until: at(time.Hour), Reason: "maintenance", Identity: "ops@host"},
+		"release.json":           TokenRequest{Reason: "done", Identity: "ops@host"},
+		"set-policy.json":        PolicyRequest{OnFailure: HoldOnFailure, MaxQueued: &maxQueued, Reason: "order matters", Identity: "ops@host"},
+		"token-hold.json":        TokenHold{Hold: &Hold{On: day, Until: at(time.Hour), Reason: "maintenance", Identity: "ops@host"}},
 		"postpone-started.json":  PostponeRequest{Until: day},
 		"record-queued.json":     queued,
 		"record-succeeded.json":  succeededRecord(),
 		"record-failed.json":     failedRecord(),
 		"serializer-state.json": SerializerState{
 			Token: "customer-42", Refused: "start input: token \"other\" belongs to another workflow id", ChainStartedOn: day,
-			Head: &head, Queued: 2, Ending: 1, NextSequence: 1_896_076_800_000_005,
+			Head: &head, HeadSince: at(time.Minute), Queued: 2, Ending: 1,
+			Hold: &Hold{On: day, Reason: "maintenance"}, Failure: &FailureHold{On: day, OperationID: "a2", Sequence: 1_896_076_800_000_002},
+			Policy: Policy{OnFailure: HoldOnFailure, MaxQueued: maxQueued}, NextSequence: 1_896_076_800_000_005,
 			Counts: Counts{Accepted: 5, Duplicates: 1, Rejected: 1, Succeeded: 1, Failed: 2, Canceled: 3, UnknownFields: 4, Runs: 2},
 			Predecessor: Predecessor{
 				Look: PredecessorTerminated, RunID: "0198c2c8-6a1c-7b5e-9a51-0123456789ab", Status: "Terminated", ByServer: true,
@@ -131,6 +143,21 @@ func goldens() map[string]any {
 		},
 		"handler-result.json":  HandlerResult{Result: json.RawMessage(`{"status":201}`), Held: held()},
 		"failure-details.json": FailureDetails{Code: "503", FriendlyMessage: "The invoice service is down.", AfterSeconds: 30.5, Held: held()},
+		"failure-details-retry.json": FailureDetails{
+			At: at(time.Hour), Counted: &uncounted, Checkpoint: json.RawMessage(`{"line":40}`),
+		},
+		"heartbeat.json": Heartbeat{Checkpoint: json.RawMessage(`{"line":40}`), Done: 40, Total: 100, Note: "invoices", Seconds: 12.5},
+		"read-operation-request.json": ReadOperationRequest{
+			Rerun: RerunRequest{OperationID: "a1", NewID: "a1-again"}, UpdateID: "0198c2c8-6a1c-7b5e-9a51-0123456789ab",
+		},
+		"read-operation-reply.json": ReadOperationReply{
+			Found: true, Closed: true, Status: Failed, Operation: fullOperation(), Sequence: 1_896_076_800_000_001, N: 3,
+		},
+		"read-checkpoint-request.json": ReadCheckpointRequest{OperationID: "a1"},
+		"explanation.json": Explanation{
+			Why:  []string{"it is Suspended (Waiting): it is postponed until 2030-01-31T09:00:00Z"},
+			Next: "it becomes Ready by itself", NextOn: at(time.Hour), Allowed: AllowedActions(Waiting),
+		},
 		"refusal.json": Refusal{
 			Type: ErrTypeInvalidTransition, Code: CodeCannotPause, Name: CodeCannotPause.Name(),
 			Message: `operation "a1" is Succeeded: it cannot be asked to pause`, OperationID: "a1", Allowed: []Action{ActionDelete},
@@ -321,12 +348,17 @@ func TestNamesOnTheWire(t *testing.T) {
 		FindPredecessorActivity: "FindPredecessor", RebuildTokenActivity: "RebuildToken",
 		string(PredecessorNone): "none", string(PredecessorUnchecked): "unchecked", string(PredecessorRecovered): "recovered",
 		string(PredecessorTerminated): "terminated",
-		CancelUpdateName:              "cancel", PostponeUpdateName: "postpone",
+		CancelUpdateName:              "cancel", PostponeUpdateName: "postpone", PauseUpdateName: "pause", ResumeUpdateName: "resume",
+		HoldUpdateName: "hold", ReleaseUpdateName: "release", SetPolicyUpdateName: "setPolicy", SkipUpdateName: "skip",
+		CancelAllUpdateName: "cancelAll", RerunUpdateName: "rerun", TokenHoldSignalName: "tokenHold",
+		ReadOperationActivity: "ReadOperation", ReadCheckpointActivity: "ReadCheckpoint",
+		string(ContinueOnFailure): "continue", string(CancelRestOnFailure): "cancelRest",
 		OperationQueryName: "operation", StateQueryName: "state", ListQueryName: "list", FindQueryName: "find",
 		ErrTypeInvalidTransition: "InvalidTransition", ErrTypeOperationStarted: "OperationStarted",
 		ErrTypeOperationNotFound: "OperationNotFound", ErrTypeContinuingAsNew: "ContinuingAsNew",
 		ErrTypeDuplicateID: "DuplicateId", ErrTypeInvalidOperation: "InvalidOperation", ErrTypeQueueFull: "QueueFull",
 		ErrTypeOperationFailed: "OperationFailed", ErrTypeFail: "Fail", ErrTypeRetry: "Retry",
+		ErrTypeSuspend: "Suspend", ErrTypeBusy: "Busy",
 		ContentHashMemo: "contentHash", TokenMemo: "dependencyToken", SequenceMemo: "sequence", NameMemo: "name", TypeMemo: "operationType",
 		SerializerWorkflowID("t"): "token:t", OperationWorkflowID("a"): "operation:a",
 	} {

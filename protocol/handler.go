@@ -55,22 +55,49 @@ type HandlerResult struct {
 	Held   *Held           `json:"held,omitempty"`
 }
 
-// FailureDetails are the details of an application error of type Fail or Retry.
+// Heartbeat is what a running handler reports, as the details of its activity's
+// heartbeats.
+type Heartbeat struct {
+	// Checkpoint is where to go on after a pause, a retry or the loss of the
+	// worker: any JSON of at most 64 KiB. A heartbeat without it keeps none: the
+	// last one counts.
+	Checkpoint json.RawMessage `json:"checkpoint,omitempty"`
+	// Done of Total units of work are done, in the handler's own units; Total is
+	// 0 where it is not known. Note is for people, at most 1000 bytes.
+	Done  int64  `json:"done,omitempty"`
+	Total int64  `json:"total,omitempty"`
+	Note  string `json:"note,omitempty"`
+	// Seconds is how long earlier attempts of this schedule ran.
+	Seconds float64 `json:"seconds,omitempty"`
+}
+
+// FailureDetails are the details of an application error of type Fail, Retry or
+// Suspend, and of a cancellation.
 type FailureDetails struct {
 	Code string `json:"code,omitempty"`
 	// FriendlyMessage is for people, at most 100,000 bytes.
 	FriendlyMessage string `json:"friendlyMessage,omitempty"`
-	// AfterSeconds delays the next attempt of a Retry; 0 leaves it to the
-	// type's retry policy.
-	AfterSeconds float64 `json:"afterSeconds,omitempty"`
-	Held         *Held   `json:"held,omitempty"`
+	// AfterSeconds or At delay the next attempt of a Retry; without them the
+	// type's retry policy does.
+	AfterSeconds float64    `json:"afterSeconds,omitempty"`
+	At           *time.Time `json:"at,omitempty"`
+	// Counted false makes a Retry one that does not count against the policy's
+	// attempts. The error must then be a non-retryable one: the operation waits,
+	// Suspended and retrying, at least a second, and its handler is scheduled
+	// again. Absent is true.
+	Counted *bool `json:"counted,omitempty"`
+	// Checkpoint is where to go on, as in a Heartbeat; absent keeps the one that
+	// the handler was called with.
+	Checkpoint json.RawMessage `json:"checkpoint,omitempty"`
+	Held       *Held           `json:"held,omitempty"`
 }
 
 // Held says who held the operation last, from when, and for how long. Workers
 // in other languages may leave it out.
 type Held struct {
 	HostID string `json:"hostId,omitempty"`
-	// StartedOn is when this attempt began; Seconds is how long it ran.
+	// StartedOn is when this attempt began; Seconds is how long it ran, and the
+	// attempts of this schedule before it, as far as they are known.
 	StartedOn time.Time `json:"startedOn"`
 	Seconds   float64   `json:"seconds"`
 	// Retries is how many attempts of this schedule came before.

@@ -9,24 +9,6 @@ type SerializerInput struct {
 	Token string `json:"token"`
 }
 
-// CancelRequest is the argument of the update "cancel".
-type CancelRequest struct {
-	// OperationID addresses a queued operation on a Serializer; absent on
-	// Operation.
-	OperationID string `json:"operationId,omitempty"`
-	// Reason is kept and shown, at most 1000 bytes.
-	Reason string `json:"reason,omitempty"`
-}
-
-// PostponeRequest is the argument of the update "postpone".
-type PostponeRequest struct {
-	OperationID string `json:"operationId,omitempty"`
-	// Until is the new instant before which the operation does not start. One in
-	// the past makes it Ready.
-	Until  time.Time `json:"until"`
-	Reason string    `json:"reason,omitempty"`
-}
-
 // Reject is a submission, or a part of one, that a serializer did not accept.
 type Reject struct {
 	// At is when a worker read it.
@@ -69,6 +51,14 @@ type SerializerState struct {
 	Queued int `json:"queued"`
 	// Ending is how many ended while they queued and have no record yet.
 	Ending int `json:"ending"`
+	// HeadSince is when Head was started.
+	HeadSince *time.Time `json:"headSince,omitempty"`
+	// Hold and Failure are what keeps the token from starting the next operation,
+	// if anything: a person, or a failure under the policy "hold".
+	Hold    *Hold        `json:"hold,omitempty"`
+	Failure *FailureHold `json:"failure,omitempty"`
+	// Policy is what becomes of the rest when an operation fails.
+	Policy Policy `json:"policy"`
 	// NextSequence is what the next accepted operation gets.
 	NextSequence int64  `json:"nextSequence"`
 	Counts       Counts `json:"counts"`
@@ -191,4 +181,33 @@ type Predecessor struct {
 type PredecessorRequest struct {
 	WorkflowID string `json:"workflowId"`
 	RunID      string `json:"runId"`
+}
+
+// ReadOperationRequest is the argument of the engine's activity "ReadOperation":
+// what was the operation that is to be run again?
+type ReadOperationRequest struct {
+	// Rerun is what was asked for, and UpdateID which request that was.
+	Rerun    RerunRequest `json:"rerun"`
+	UpdateID string       `json:"updateId"`
+}
+
+// ReadOperationReply is what the server knows of an operation.
+type ReadOperationReply struct {
+	// Found says that there is an execution; Closed that it has ended, and Status
+	// how.
+	Found  bool       `json:"found"`
+	Closed bool       `json:"closed"`
+	Status StatusCode `json:"status"`
+	// Operation is what was submitted, Sequence its place, and N how often its
+	// handler was scheduled.
+	Operation Operation `json:"operation"`
+	Sequence  int64     `json:"sequence,omitempty"`
+	N         int64     `json:"n,omitempty"`
+}
+
+// ReadCheckpointRequest is the argument of the engine's activity
+// "ReadCheckpoint", which answers the last Heartbeat of the handler of that
+// operation, empty where there is none.
+type ReadCheckpointRequest struct {
+	OperationID string `json:"operationId"`
 }

@@ -45,13 +45,37 @@ const (
 	// RebuildTokenActivity reads from the history of a closed serializer what it
 	// still had to do: a PredecessorRequest that names the run.
 	RebuildTokenActivity = "RebuildToken"
+	// ReadOperationActivity reads a completed operation that is to be run again:
+	// a ReadOperationRequest, answered by a ReadOperationReply.
+	ReadOperationActivity = "ReadOperation"
+	// ReadCheckpointActivity reads the last heartbeat of a running handler: a
+	// ReadCheckpointRequest, answered by a Heartbeat.
+	ReadCheckpointActivity = "ReadCheckpoint"
 )
 
-// Updates. Each exists on Operation, for an operation that has started, and on
-// Serializer, with "operationId", for one that still queues.
+// TokenHoldSignalName tells an Operation that its token is held, or no longer:
+// a TokenHold. One that waits does not start its handler while it is.
+const TokenHoldSignalName = "tokenHold"
+
+// Updates about one operation. Each exists on Operation, for one that has
+// started, and on Serializer, with "operationId", for one that still queues. The
+// answer is its Record.
 const (
 	CancelUpdateName   = "cancel"
+	PauseUpdateName    = "pause"
+	ResumeUpdateName   = "resume"
 	PostponeUpdateName = "postpone"
+)
+
+// Updates of a token, on Serializer. RerunUpdateName answers the new operation's
+// Record, the others the SerializerState without its rejects.
+const (
+	HoldUpdateName      = "hold"
+	ReleaseUpdateName   = "release"
+	SetPolicyUpdateName = "setPolicy"
+	SkipUpdateName      = "skip"
+	CancelAllUpdateName = "cancelAll"
+	RerunUpdateName     = "rerun"
 )
 
 // Queries.

@@ -86,8 +86,16 @@ type Record struct {
 	SuspendReason SuspendReason `json:"suspendReason,omitempty"`
 	// BlockedBy is the id of the operation at the head of its token's queue.
 	BlockedBy string `json:"blockedBy,omitempty"`
+	// BlockedSince is since when that operation has been the head.
+	BlockedSince *time.Time `json:"blockedSince,omitempty"`
 	// Position is 1 for the next to start; absent once it has started.
 	Position int `json:"position,omitempty"`
+	// LastAction is what was last asked of it and done.
+	LastAction *Taken `json:"lastAction,omitempty"`
+	// RerunOf is the operation that this one runs again.
+	RerunOf string `json:"rerunOf,omitempty"`
+	// N counts how often a handler was scheduled for it.
+	N int64 `json:"n,omitempty"`
 }
 
 // TypeRef refers to an operation type by its key ("http.request") or its

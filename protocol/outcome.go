@@ -15,10 +15,11 @@ const (
 	OutcomeFailed    OutcomeKind = "failed"
 	OutcomeCanceled  OutcomeKind = "canceled"
 	OutcomeRetry     OutcomeKind = "retry"
+	OutcomeSuspended OutcomeKind = "suspended"
 )
 
 // Outcome is what a handler returns: how it ended, as a value. Build one with
-// Success, Failure, Retry or Cancellation.
+// Success, Failure, Retry, Suspension or Cancellation.
 type Outcome struct {
 	Kind OutcomeKind
 	// Result is set on success: any JSON of at most 256 KiB.
@@ -28,6 +29,9 @@ type Outcome struct {
 	Code, Message, FriendlyMessage string
 	// After delays the next attempt; 0 leaves it to the type's retry policy.
 	After time.Duration
+	// Uncounted makes a Retry one that does not count against the type's
+	// attempts.
+	Uncounted bool
 }
 
 // Success ends the operation Succeeded with any JSON-encodable result, nil for
@@ -57,6 +61,12 @@ func Retry(code, message string) Outcome {
 	return Outcome{Kind: OutcomeRetry, Code: code, Message: message}
 }
 
+// Suspension asks for a person: the operation stays Suspended, with this code and
+// message, until it is resumed, postponed or cancelled (SPEC 6.1).
+func Suspension(code, message string) Outcome {
+	return Outcome{Kind: OutcomeSuspended, Code: code, Message: message}
+}
+
 // Cancellation ends the operation Canceled: the handler saw that it was
 // cancelled and stopped.
 func Cancellation() Outcome {
@@ -66,6 +76,14 @@ func Cancellation() Outcome {
 // WithFriendly adds a message for people.
 func (o Outcome) WithFriendly(message string) Outcome {
 	o.FriendlyMessage = message
+	return o
+}
+
+// WithoutCounting makes a Retry one that does not count against the type's
+// attempts, for a wait that is nobody's failure. The next attempt begins after
+// the delay, at least a second later.
+func (o Outcome) WithoutCounting() Outcome {
+	o.Uncounted = true
 	return o
 }
 

@@ -3,6 +3,7 @@ package protocol
 import (
 	"fmt"
 	"slices"
+	"time"
 )
 
 // StateCode is the coarse state of an operation (SPEC 2.1).
@@ -113,33 +114,63 @@ const (
 	ActionRerun    Action = "rerun"
 )
 
-// allowed is SPEC 3.1 and 3.2 as a table: the actions that each status takes.
-// A repeat of a pending request is allowed, as a success that does nothing.
-var allowed = map[StatusCode][]Action{
-	WaitingForResources: {ActionPostpone, ActionCancel},
-	Waiting:             {ActionPostpone, ActionResume, ActionCancel},
-	InProgress:          {ActionPostpone, ActionPause, ActionCancel},
-	Pausing:             {ActionPostpone, ActionPause, ActionCancel},
-	Canceling:           {ActionCancel},
-	Succeeded:           {ActionDelete},
-	Failed:              {ActionDelete, ActionRerun},
-	Canceled:            {ActionDelete, ActionRerun},
+// ActionPostponeToPast is a postponement until an instant that has passed: it
+// lets a Suspended operation start (SPEC 5.3).
+const ActionPostponeToPast Action = "postpone to the past"
+
+// PostponeAction is the row of the table for a postponement until that instant.
+func PostponeAction(until, now time.Time) Action {
+	if until.After(now) {
+		return ActionPostpone
+	}
+	return ActionPostponeToPast
+}
+
+// actions are those that people may choose from, in the order in which they are
+// shown.
+var actions = []Action{ActionPostpone, ActionPause, ActionResume, ActionCancel, ActionDelete, ActionRerun}
+
+// transitions is SPEC 3.1 and 3.2 as a table: what each action makes of each
+// status that takes it. What is not in it is refused. A pending request that is
+// repeated is a success that changes nothing.
+var transitions = map[Action]map[StatusCode]StatusCode{
+	ActionPostpone:       {WaitingForResources: Waiting, Waiting: Waiting, InProgress: Pausing, Pausing: Pausing},
+	ActionPostponeToPast: {WaitingForResources: WaitingForResources, Waiting: WaitingForResources},
+	ActionPause:          {InProgress: Pausing, Pausing: Pausing},
+	ActionResume:         {Waiting: WaitingForResources},
+	ActionCancel: {
+		WaitingForResources: Canceled, Waiting: Canceled,
+		InProgress: Canceling, Pausing: Canceling, Canceling: Canceling,
+	},
+	// These two leave the record as it is: it is removed, or run again as another.
+	ActionDelete: {Succeeded: Succeeded, Failed: Failed, Canceled: Canceled},
+	ActionRerun:  {Failed: Failed, Canceled: Canceled},
 }
 
 // AllowedActions lists what may be asked of an operation with that status.
 func AllowedActions(status StatusCode) []Action {
-	return slices.Clone(allowed[status])
+	return slices.DeleteFunc(slices.Clone(actions), func(a Action) bool {
+		_, taken := transitions[a][status]
+		return !taken
+	})
 }
 
 // CheckAction refuses an action that the status does not take, with the code of
 // SPEC 3.3 and the actions that it does take.
 func CheckAction(id string, status StatusCode, action Action) error {
-	if slices.Contains(allowed[status], action) {
-		return nil
+	_, err := Transition(id, status, action)
+	return err
+}
+
+// Transition is the status that an action leads to (SPEC 3.1). The error is that
+// of CheckAction.
+func Transition(id string, status StatusCode, action Action) (StatusCode, error) {
+	if next, taken := transitions[action][status]; taken {
+		return next, nil
 	}
-	return &Refusal{
+	return status, &Refusal{
 		Type:        ErrTypeInvalidTransition,
-		Code:        refusalCode(status, action),
+		Code:        refusalCode(action),
 		Message:     fmt.Sprintf("operation %q is %s: it cannot be asked to %s", id, status, action),
 		OperationID: id,
 		Allowed:     AllowedActions(status),
@@ -147,19 +178,18 @@ func CheckAction(id string, status StatusCode, action Action) error {
 }
 
 // refusalCode picks the most telling code of SPEC 3.3.
-func refusalCode(status StatusCode, action Action) Code {
-	switch {
-	case action == ActionDelete:
+func refusalCode(action Action) Code {
+	switch action {
+	case ActionDelete:
 		return CodeCannotDeleteUnlessCompleted
-	case action == ActionCancel:
+	case ActionCancel:
 		return CodeCannotCancel
-	case action == ActionPause:
+	case ActionPause:
 		return CodeCannotPause
-	case action == ActionResume:
+	case ActionResume, ActionPostponeToPast:
 		return CodeInvalidStateChangeToReady
-	case action == ActionPostpone:
+	case ActionPostpone:
 		return CodeInvalidStateChangeToSuspended
-	default:
-		return CodeInvalidStateChange
 	}
+	return CodeInvalidStateChange
 }

@@ -15,7 +15,7 @@ var allStatuses = []StatusCode{
 	WaitingForResources, Waiting, InProgress, Pausing, Canceling, Succeeded, Failed, Canceled,
 }
 
-var allActions = []Action{ActionPostpone, ActionPause, ActionResume, ActionCancel, ActionDelete, ActionRerun}
+var allActions = []Action{ActionPostpone, ActionPostponeToPast, ActionPause, ActionResume, ActionCancel, ActionDelete, ActionRerun}
 
 // SPEC 2.1
 func TestStatesAndStatusesAreTheOriginals(t *testing.T) {
@@ -53,32 +53,37 @@ func TestStatesAndStatusesAreTheOriginals(t *testing.T) {
 	require.Equal(t, "StateCode(-1)", StateCode(-1).String())
 }
 
-// actionTable is SPEC 3.1 and 3.2 once more: "yes", or the code of the refusal.
-// pause and postpone while Pausing are a repeat of the request that is pending.
+// actionTable is SPEC 3.1 and 3.2 once more: the status that follows, or the code
+// of the refusal. pause and postpone while Pausing, and cancel while Canceling,
+// are a repeat of the request that is pending, or another one instead.
 var actionTable = map[Action]map[StatusCode]string{
 	ActionPostpone: {
-		WaitingForResources: "yes", Waiting: "yes", InProgress: "yes", Pausing: "yes",
+		WaitingForResources: "Waiting", Waiting: "Waiting", InProgress: "Pausing", Pausing: "Pausing",
 		Canceling: "80044167", Succeeded: "80044167", Failed: "80044167", Canceled: "80044167",
 	},
+	ActionPostponeToPast: {
+		WaitingForResources: "WaitingForResources", Waiting: "WaitingForResources",
+		InProgress: "80044166", Pausing: "80044166", Canceling: "80044166", Succeeded: "80044166", Failed: "80044166", Canceled: "80044166",
+	},
 	ActionPause: {
-		InProgress: "yes", Pausing: "yes",
+		InProgress: "Pausing", Pausing: "Pausing",
 		WaitingForResources: "80044F01", Waiting: "80044F01", Canceling: "80044F01", Succeeded: "80044F01", Failed: "80044F01", Canceled: "80044F01",
 	},
 	ActionResume: {
-		Waiting:             "yes",
+		Waiting:             "WaitingForResources",
 		WaitingForResources: "80044166", InProgress: "80044166", Pausing: "80044166", Canceling: "80044166",
 		Succeeded: "80044166", Failed: "80044166", Canceled: "80044166",
 	},
 	ActionCancel: {
-		WaitingForResources: "yes", Waiting: "yes", InProgress: "yes", Pausing: "yes", Canceling: "yes",
+		WaitingForResources: "Canceled", Waiting: "Canceled", InProgress: "Canceling", Pausing: "Canceling", Canceling: "Canceling",
 		Succeeded: "80044F00", Failed: "80044F00", Canceled: "80044F00",
 	},
 	ActionDelete: {
-		Succeeded: "yes", Failed: "yes", Canceled: "yes",
+		Succeeded: "Succeeded", Failed: "Failed", Canceled: "Canceled",
 		WaitingForResources: "8004416A", Waiting: "8004416A", InProgress: "8004416A", Pausing: "8004416A", Canceling: "8004416A",
 	},
 	ActionRerun: {
-		Failed: "yes", Canceled: "yes",
+		Failed: "Failed", Canceled: "Canceled",
 		WaitingForResources: "80044162", Waiting: "80044162", InProgress: "80044162", Pausing: "80044162", Canceling: "80044162", Succeeded: "80044162",
 	},
 }
@@ -92,12 +97,16 @@ func TestActionsAreTakenAndRefusedAsTheTableSays(t *testing.T) {
 				t.Parallel()
 				want := actionTable[action][status]
 				require.NotEmpty(t, want)
-				err := CheckAction("a1", status, action)
-				require.Equal(t, want == "yes", slices.Contains(AllowedActions(status), action))
-				if want == "yes" {
-					require.NoError(t, err)
+				next, err := Transition("a1", status, action)
+				require.Equal(t, err, CheckAction("a1", status, action))
+				if action != ActionPostponeToPast {
+					require.Equal(t, err == nil, slices.Contains(AllowedActions(status), action))
+				}
+				if err == nil {
+					require.Equal(t, want, next.String())
 					return
 				}
+				require.Equal(t, status, next)
 				var refusal *Refusal
 				require.ErrorAs(t, err, &refusal)
 				require.Equal(t, Code(want), refusal.Code)
@@ -119,6 +128,14 @@ func TestAllowedActionsAreACopy(t *testing.T) {
 	AllowedActions(Succeeded)[0] = ActionRerun
 	require.Equal(t, []Action{ActionDelete}, AllowedActions(Succeeded))
 	require.Empty(t, AllowedActions(StatusCode(99)))
+}
+
+// SPEC 3.1, 5.3
+func TestPostponementToThePastIsAnotherRowOfTheTable(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, ActionPostpone, PostponeAction(day.Add(1), day))
+	require.Equal(t, ActionPostponeToPast, PostponeAction(day, day))
+	require.Equal(t, ActionPostponeToPast, PostponeAction(day.Add(-1), day))
 }
 
 // SPEC 3.3

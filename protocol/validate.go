@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -176,6 +177,14 @@ func ValidateID(id string) error {
 // ValidateReason checks the reason that a person gives for an action.
 func ValidateReason(reason string) error {
 	return fieldProblem("reason", reason, MaxReasonBytes, "bytes", func(s string) int { return len(s) })
+}
+
+// ValidateAsked checks who asks for something, and why.
+func ValidateAsked(reason, identity string) error {
+	return errors.Join(
+		ValidateReason(reason),
+		fieldProblem("identity", identity, MaxReferenceBytes, "bytes", func(s string) int { return len(s) }),
+	)
 }
 
 func fieldProblem(field, value string, limit int, unit string, length func(string) int) error {

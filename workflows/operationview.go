@@ -78,13 +78,13 @@ func (o *operation) setHandlers() error {
 		setQuery(o.ctx, protocol.OperationQueryName, "The operation's record",
 			func() (protocol.Record, error) { return o.life.Record, nil }),
 		workflow.SetUpdateHandlerWithOptions(o.ctx, protocol.CancelUpdateName,
-			func(_ workflow.Context, r protocol.CancelRequest) (protocol.Record, error) {
+			func(_ workflow.Context, r protocol.ActionRequest) (protocol.Record, error) {
 				o.cancel(r.Reason)
 				return shown(o.life.Record), nil
 			},
 			workflow.UpdateHandlerOptions{
 				Description: "End the operation as Canceled",
-				Validator: func(r protocol.CancelRequest) error {
+				Validator: func(r protocol.ActionRequest) error {
 					return refuse(errors.Join(o.life.Check(protocol.ActionCancel), protocol.ValidateReason(r.Reason)))
 				},
 			}),

@@ -270,7 +270,7 @@ func (r *rebuild) apply(update *historypb.WorkflowExecutionUpdateAcceptedEventAt
 	var err error
 	switch input.GetName() {
 	case protocol.CancelUpdateName:
-		var request protocol.CancelRequest
+		var request protocol.ActionRequest
 		if json.Unmarshal(raw.Payload().GetData(), &request) == nil {
 			record, err = r.queue.Cancel(request.OperationID, request.Reason, now)
 		}

@@ -196,7 +196,7 @@ func (w *historyWriter) updates(now time.Time) {
 		at := rapid.IntRange(0, len(w.waiting)-1).Draw(w.T, "target")
 		entry := w.waiting[at]
 		if rapid.Bool().Draw(w.T, "cancels") {
-			w.update(protocol.CancelUpdateName, protocol.CancelRequest{OperationID: entry.operation.ID})
+			w.update(protocol.CancelUpdateName, protocol.ActionRequest{OperationID: entry.operation.ID})
 			w.waiting = slices.Delete(w.waiting, at, at+1)
 			w.ended = append(w.ended, entry)
 			continue

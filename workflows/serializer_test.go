@@ -52,7 +52,7 @@ func TestCancelledInTheQueueIsTakenOut(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, Options{})
 	b.submit(0, postponed("A", b.Now().Add(time.Hour)), op("B"), op("C"))
-	cancel := b.update(time.Minute, protocol.CancelUpdateName, protocol.CancelRequest{OperationID: "B", Reason: "not needed"})
+	cancel := b.update(time.Minute, protocol.CancelUpdateName, protocol.ActionRequest{OperationID: "B", Reason: "not needed"})
 	b.start(testToken)
 	require.Equal(t, []string{"A", "C"}, b.ids())
 	require.Equal(t, protocol.Canceled, cancel.record.StatusCode)
@@ -64,7 +64,7 @@ func TestCancelOfTheHeadIsReferredToItsOwnWorkflow(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, Options{})
 	b.submit(0, postponed("A", b.Now().Add(time.Hour)))
-	cancel := b.update(time.Minute, protocol.CancelUpdateName, protocol.CancelRequest{OperationID: "A"})
+	cancel := b.update(time.Minute, protocol.CancelUpdateName, protocol.ActionRequest{OperationID: "A"})
 	b.start(testToken)
 	var refusal *temporal.ApplicationError
 	require.True(t, cancel.rejected, "no trace in history")

@@ -224,7 +224,7 @@ func (u *simUpdate) sendToOperation() {
 }
 
 func (u *simUpdate) dispatch(workflowID, operationID string) {
-	var request any = protocol.CancelRequest{OperationID: operationID}
+	var request any = protocol.ActionRequest{OperationID: operationID}
 	if u.action == simPostpone {
 		request = protocol.PostponeRequest{OperationID: operationID, Until: u.bench.begin.Add(u.until)}
 	}

@@ -14,10 +14,10 @@ import (
 func (s *serializer) setHandlers() error {
 	return errors.Join(
 		setUpdate(s, protocol.CancelUpdateName, "End an operation that queues, as Canceled",
-			func(r protocol.CancelRequest) (string, error) {
+			func(r protocol.ActionRequest) (string, error) {
 				return r.OperationID, protocol.ValidateReason(r.Reason)
 			},
-			func(r protocol.CancelRequest) (protocol.Record, error) {
+			func(r protocol.ActionRequest) (protocol.Record, error) {
 				return s.queue.Cancel(r.OperationID, r.Reason, workflow.Now(s.ctx))
 			}),
 		setUpdate(s, protocol.PostponeUpdateName, "Change when an operation that queues may start",

@@ -30,7 +30,7 @@ func TestUpdateInTheFirstTaskReplays(t *testing.T) {
 	cancelled := make(chan error, 1)
 	go func() {
 		handle, err := s.UpdateWorkflow(s.ctx, client.UpdateWorkflowOptions{
-			WorkflowID: id, UpdateName: protocol.CancelUpdateName, Args: []any{protocol.CancelRequest{OperationID: b.ID}},
+			WorkflowID: id, UpdateName: protocol.CancelUpdateName, Args: []any{protocol.ActionRequest{OperationID: b.ID}},
 			WaitForStage: client.WorkflowUpdateStageCompleted,
 		})
 		if err == nil {

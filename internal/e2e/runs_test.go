@@ -167,7 +167,7 @@ func TestAdoptedPostponedHead(t *testing.T) {
 	due := time.Now().Add(time.Hour)
 	head.PostponeUntil = &due
 	behind := flood(t, s, token, head, 40)
-	s.updateOperation(head.ID, protocol.CancelUpdateName, protocol.CancelRequest{Reason: "by a test"})
+	s.updateOperation(head.ID, protocol.CancelUpdateName, protocol.ActionRequest{Reason: "by a test"})
 	require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED, s.closed(head.ID))
 	require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, s.closed(behind[39]))
 	requireInOrder(t, behind, s.ran(token))

@@ -52,7 +52,7 @@ func playAdoptionPostponed(s *stage, inTime bool) {
 	s.closed(s.token(), first)
 	require.Eventually(s.t, func() bool { return !inTime || s.has(head, enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED) },
 		patience, 50*time.Millisecond)
-	s.update(head, protocol.CancelUpdateName, "", protocol.CancelRequest{Reason: "by the recorder"})
+	s.update(head, protocol.CancelUpdateName, "", protocol.ActionRequest{Reason: "by the recorder"})
 	s.keepRuns(first)
 	s.keep("-operation", head, "")
 }
@@ -86,7 +86,7 @@ func playRecovered(s *stage) {
 	s.until(func(state protocol.SerializerState) bool {
 		return state.Predecessor.Look == protocol.PredecessorRecovered
 	})
-	s.update(protocol.OperationWorkflowID(s.op(1).ID), protocol.CancelUpdateName, "", protocol.CancelRequest{Reason: "by the recorder"})
+	s.update(protocol.OperationWorkflowID(s.op(1).ID), protocol.CancelUpdateName, "", protocol.ActionRequest{Reason: "by the recorder"})
 	s.until(func(state protocol.SerializerState) bool { return state.Head == nil && state.Queued == 0 })
 	state, err := s.state()
 	require.NoError(s.t, err)
@@ -136,7 +136,7 @@ func playCanceled(s *stage) {
 		described, err := s.DescribeWorkflowExecution(s.ctx, id, "")
 		return err == nil && len(described.GetPendingActivities()) == 1
 	}, patience, 50*time.Millisecond)
-	s.update(id, protocol.CancelUpdateName, "", protocol.CancelRequest{Reason: "not needed"})
+	s.update(id, protocol.CancelUpdateName, "", protocol.ActionRequest{Reason: "not needed"})
 	s.keepOperation(1)
 }
 

@@ -173,7 +173,7 @@ func (s *stage) update(workflowID, name, updateID string, request any) {
 
 func (s *stage) cancelQueued(n int) {
 	s.t.Helper()
-	s.update(s.token(), protocol.CancelUpdateName, "", protocol.CancelRequest{OperationID: s.op(n).ID, Reason: "not needed"})
+	s.update(s.token(), protocol.CancelUpdateName, "", protocol.ActionRequest{OperationID: s.op(n).ID, Reason: "not needed"})
 }
 
 func (s *stage) postponeQueued(n int, after time.Duration, updateID string) {

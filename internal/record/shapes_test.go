@@ -142,7 +142,7 @@ var shapes = []shape{
 	{name: "serializer-update-first", play: func(s *stage) {
 		s.stopWorker()
 		s.submit(s.postponed(1, 2*time.Second), s.op(2))
-		answered := s.updateInBackground(s.token(), protocol.CancelUpdateName, protocol.CancelRequest{OperationID: s.op(2).ID})
+		answered := s.updateInBackground(s.token(), protocol.CancelUpdateName, protocol.ActionRequest{OperationID: s.op(2).ID})
 		s.startWorker()
 		<-answered
 		s.keepClosed()
@@ -153,7 +153,7 @@ var shapes = []shape{
 		s.start(s.postponed(1, time.Hour))
 		id := protocol.OperationWorkflowID(s.op(1).ID)
 		s.update(id, protocol.PostponeUpdateName, "", protocol.PostponeRequest{Until: time.Now().Add(2 * time.Hour)})
-		s.update(id, protocol.CancelUpdateName, "", protocol.CancelRequest{Reason: "not needed"})
+		s.update(id, protocol.CancelUpdateName, "", protocol.ActionRequest{Reason: "not needed"})
 		s.keepOperation(1)
 	}},
 	{name: "operation-failed", play: func(s *stage) {

@@ -1,0 +1,143 @@
+package protocol
+
+import (
+	"fmt"
+	"time"
+)
+
+// ActionRequest is the argument of the updates "cancel", "pause" and "resume".
+type ActionRequest struct {
+	// OperationID addresses a queued operation on a Serializer; absent on
+	// Operation.
+	OperationID string `json:"operationId,omitempty"`
+	// Reason is kept and shown, at most 1000 bytes.
+	Reason string `json:"reason,omitempty"`
+	// Identity is who asks, kept and shown, at most 255 bytes. The Go client
+	// fills in that of its Temporal client.
+	Identity string `json:"identity,omitempty"`
+}
+
+// PostponeRequest is the argument of the update "postpone".
+type PostponeRequest struct {
+	OperationID string `json:"operationId,omitempty"`
+	// Until is the new instant before which the operation does not start. One in
+	// the past makes it Ready.
+	Until    time.Time `json:"until"`
+	Reason   string    `json:"reason,omitempty"`
+	Identity string    `json:"identity,omitempty"`
+}
+
+// Taken is an action that was carried out, by whom and why.
+type Taken struct {
+	Action Action `json:"action"`
+	// On is when it was asked for.
+	On       time.Time `json:"on"`
+	Identity string    `json:"identity,omitempty"`
+	Reason   string    `json:"reason,omitempty"`
+}
+
+// RerunRequest is the argument of the update "rerun" on a Serializer: run an
+// operation that Failed or was Canceled again, as a new one. It takes the old
+// one's place where that failure holds the token, else it goes to the end.
+type RerunRequest struct {
+	OperationID string `json:"operationId"`
+	// NewID is the new operation's id; without it one is made from the old id.
+	NewID    string `json:"newId,omitempty"`
+	Reason   string `json:"reason,omitempty"`
+	Identity string `json:"identity,omitempty"`
+}
+
+// HoldRequest is the argument of the update "hold" on a Serializer: start no
+// operation of the token until it is released.
+type HoldRequest struct {
+	// Until is when it releases itself; absent, it stays until it is released.
+	Until    *time.Time `json:"until,omitempty"`
+	Reason   string     `json:"reason,omitempty"`
+	Identity string     `json:"identity,omitempty"`
+}
+
+// TokenRequest is the argument of the updates "release", "skip" and "cancelAll"
+// on a Serializer.
+type TokenRequest struct {
+	Reason   string `json:"reason,omitempty"`
+	Identity string `json:"identity,omitempty"`
+}
+
+// PolicyRequest is the argument of the update "setPolicy" on a Serializer. What
+// is absent stays as it is.
+type PolicyRequest struct {
+	OnFailure FailurePolicy `json:"onFailure,omitempty"`
+	MaxQueued *int          `json:"maxQueued,omitempty"`
+	Reason    string        `json:"reason,omitempty"`
+	Identity  string        `json:"identity,omitempty"`
+}
+
+// Validate refuses a policy that there is not, by field and value.
+func (r PolicyRequest) Validate() error {
+	switch r.OnFailure {
+	case "", ContinueOnFailure, HoldOnFailure, CancelRestOnFailure:
+	default:
+		return &FieldError{
+			Field: "onFailure", Value: quoted(string(r.OnFailure)),
+			Problem: fmt.Sprintf("is not %q, %q or %q", ContinueOnFailure, HoldOnFailure, CancelRestOnFailure),
+		}
+	}
+	if r.MaxQueued != nil && (*r.MaxQueued < 0 || *r.MaxQueued > MaxMaxQueued) {
+		return &FieldError{Field: "maxQueued", Value: fmt.Sprint(*r.MaxQueued), Problem: fmt.Sprintf("is not in 0..%d", MaxMaxQueued)}
+	}
+	if r.OnFailure == "" && r.MaxQueued == nil {
+		return &FieldError{Field: "onFailure", Problem: "is missing, and so is maxQueued: set one"}
+	}
+	return nil
+}
+
+// FailurePolicy is what a token does when one of its operations ends Failed
+// (SPEC 4.5).
+type FailurePolicy string
+
+// The policies of SPEC 4.5.
+const (
+	// ContinueOnFailure, the default, starts the next one.
+	ContinueOnFailure FailurePolicy = "continue"
+	// HoldOnFailure stops until a person reruns the failed operation, skips it or
+	// releases the token.
+	HoldOnFailure FailurePolicy = "hold"
+	// CancelRestOnFailure cancels what queues at that moment.
+	CancelRestOnFailure FailurePolicy = "cancelRest"
+)
+
+// MaxMaxQueued is the largest bound that a token's queue can be given.
+const MaxMaxQueued = 1_000_000_000
+
+// Policy is how a token is set up; its zero value is the default.
+type Policy struct {
+	// OnFailure is absent for ContinueOnFailure.
+	OnFailure FailurePolicy `json:"onFailure,omitempty"`
+	// MaxQueued refuses submissions while so many operations queue; 0 is no
+	// bound.
+	MaxQueued int `json:"maxQueued,omitempty"`
+}
+
+// Hold is what a person asked: that a token starts nothing.
+type Hold struct {
+	On       time.Time  `json:"on"`
+	Until    *time.Time `json:"until,omitempty"`
+	Reason   string     `json:"reason,omitempty"`
+	Identity string     `json:"identity,omitempty"`
+}
+
+// FailureHold is a token that stands since an operation of it ended Failed and
+// its policy is "hold".
+type FailureHold struct {
+	On time.Time `json:"on"`
+	// OperationID and Sequence are the failed operation's.
+	OperationID string `json:"operationId"`
+	Sequence    int64  `json:"sequence"`
+}
+
+// TokenHold is the argument of the signal "tokenHold" with which a serializer
+// tells an operation that has started, and waits, whether its token is held.
+type TokenHold struct {
+	// Hold is absent once the token was released.
+	Hold *Hold `json:"hold,omitempty"`
+}
