@@ -43,6 +43,9 @@ type Binding struct {
 	// HeartbeatSeconds is how long an attempt may be silent before it counts as
 	// lost; 0 is no heartbeat, so a lost worker is noticed by StartToClose only.
 	HeartbeatSeconds float64 `json:"heartbeatSeconds,omitempty"`
+	// CancelTimeoutSeconds is how long a handler may take to stop after a cancel
+	// before its lock is broken (SPEC 3.2); default 60.
+	CancelTimeoutSeconds float64 `json:"cancelTimeoutSeconds,omitempty"`
 	Retry            Retry   `json:"retry"`
 }
 

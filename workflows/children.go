@@ -61,7 +61,7 @@ func (s *serializer) startHead() {
 	if s.head != nil {
 		return
 	}
-	if entry := s.queue.TakeHead(); entry != nil {
+	if entry := s.queue.TakeHead(workflow.Now(s.ctx)); entry != nil {
 		s.head = s.start(*entry)
 	}
 }
@@ -86,6 +86,7 @@ func (s *serializer) start(entry Entry) *child {
 	start := OperationStart{
 		Token: s.queue.Token, Sequence: entry.Sequence, CreatedOn: entry.CreatedOn,
 		SearchAttributes: s.settings.SearchAttributes, Verdict: entry.Verdict,
+		LastAction: entry.LastAction, RerunOf: entry.RerunOf, N: entry.N, MaxRunEvents: s.settings.MaxRunEvents,
 	}
 	if known, found := s.catalogue.Lookup(entry.Operation.OperationType); found {
 		start.Type = &known

@@ -1,10 +1,9 @@
 package workflows
 
 import (
-	"errors"
+	"encoding/json"
 	"fmt"
 	"math"
-	"slices"
 	"time"
 
 	"github.com/seriatim-go/seriatim/catalogue"
@@ -15,15 +14,33 @@ import (
 // before it counts as a loop (SPEC 6.6).
 const maxDepth = 8
 
+// minRetryWait is the least wait before a retry that does not count: such
+// retries have no end of their own.
+const minRetryWait = time.Second
+
 // Life is one operation's life: pure rules over the state table of protocol. It
-// is asked what to do next, and told what happened.
+// is asked what to do next, and told what happened. What one run of an Operation
+// hands to the next is this struct.
 type Life struct {
-	Record protocol.Record
+	Record protocol.Record `json:"record"`
 	// Type says what runs it; nil where the catalogue does not know its type.
-	Type    *catalogue.Type
-	Verdict *Verdict
-	// N counts how often a handler was scheduled.
-	N int64
+	Type    *catalogue.Type `json:"type,omitempty"`
+	Verdict *Verdict        `json:"verdict,omitempty"`
+	// Checkpoint is where its handler goes on.
+	Checkpoint json.RawMessage `json:"checkpoint,omitempty"`
+	// Hold is set while its token is held.
+	Hold *protocol.Hold `json:"hold,omitempty"`
+	// Stop is what becomes of it once its handler has stopped, while it is
+	// Pausing.
+	Stop *Stop `json:"stop,omitempty"`
+	// RetryOn is when it is retried, where the engine does not do that.
+	RetryOn *time.Time `json:"retryOn,omitempty"`
+}
+
+// Stop is a pause, or a postponement, of an operation that runs.
+type Stop struct {
+	// Until is absent for a pause.
+	Until *time.Time `json:"until,omitempty"`
 }
 
 // Step is what an operation does next.
@@ -40,7 +57,7 @@ const (
 )
 
 // Next decides the next step, and ends what must not run: an operation with a
-// verdict, of an unknown type, too deep, or past its deadline.
+// verdict, of an unknown type, too deep, or not started by its deadline.
 func (l *Life) Next(now time.Time) Step {
 	r := &l.Record
 	switch {
@@ -55,94 +72,137 @@ func (l *Life) Next(now time.Time) Step {
 	case r.Depth > maxDepth:
 		l.end(protocol.Failed, string(protocol.CodeDepthTooHigh),
 			fmt.Sprintf("depth: %d is over the limit %d", r.Depth, maxDepth), "Operations cause each other in a loop.", now)
-	case r.Deadline != nil && !now.Before(*r.Deadline):
+	case r.Deadline != nil && r.N == 0 && !now.Before(*r.Deadline):
 		l.end(protocol.Canceled, "", fmt.Sprintf("not started by its deadline %s", r.Deadline.Format(time.RFC3339)), "", now)
-	case r.PostponeUntil != nil && now.Before(*r.PostponeUntil):
-		l.set(protocol.Waiting, protocol.SuspendPostponed, now)
-		return StepWait
 	default:
-		l.set(protocol.WaitingForResources, "", now)
-		return StepRun
+		return l.nextOfLiving(now)
 	}
 	return StepEnd
 }
 
-// WaitUntil is the instant at which a StepWait is over by itself.
-func (l *Life) WaitUntil() time.Time {
-	until := *l.Record.PostponeUntil
-	if d := l.Record.Deadline; d != nil && d.Before(until) {
-		return *d
+func (l *Life) nextOfLiving(now time.Time) Step {
+	r := &l.Record
+	switch {
+	case r.SuspendReason == protocol.SuspendPaused, r.SuspendReason == protocol.SuspendError:
+		return StepWait
+	case r.PostponeUntil != nil && now.Before(*r.PostponeUntil):
+		l.set(protocol.Waiting, protocol.SuspendPostponed, now)
+		return StepWait
+	case l.RetryOn != nil && now.Before(*l.RetryOn):
+		l.set(protocol.Waiting, protocol.SuspendRetrying, now)
+		return StepWait
 	}
-	return until
+	l.set(protocol.WaitingForResources, "", now)
+	if l.Hold != nil {
+		return StepWait
+	}
+	return StepRun
+}
+
+// WaitUntil is the instant at which a StepWait is over by itself; false where
+// only a request ends it.
+func (l *Life) WaitUntil() (until time.Time, ok bool) {
+	r := l.Record
+	ends := []*time.Time{nil, nil}
+	switch r.SuspendReason {
+	case protocol.SuspendPostponed:
+		ends[0] = r.PostponeUntil
+	case protocol.SuspendRetrying:
+		ends[0] = l.RetryOn
+	}
+	if r.N == 0 {
+		ends[1] = r.Deadline
+	}
+	for _, end := range ends {
+		if end != nil && (!ok || end.Before(until)) {
+			until, ok = *end, true
+		}
+	}
+	return until, ok
 }
 
 // Scheduled locks the operation for one more call of its handler.
 func (l *Life) Scheduled(now time.Time) protocol.Fence {
-	l.N++
+	r := &l.Record
+	r.N++
+	l.RetryOn = nil
+	r.ErrorCode, r.Message, r.FriendlyMessage = "", "", ""
 	l.set(protocol.InProgress, "", now)
-	return protocol.Fence{Sequence: l.Record.Sequence, N: l.N}
+	return protocol.Fence{Sequence: r.Sequence, N: r.N}
+}
+
+// Check refuses an action that its state does not take, and says which it does.
+func (l *Life) Check(action protocol.Action) error {
+	return protocol.CheckAction(l.Record.ID, l.Record.StatusCode, action)
+}
+
+// Pause has a running operation stay Suspended, once its handler has stopped,
+// until it is resumed. A pause that is pending already stays as it is.
+func (l *Life) Pause(asked protocol.Taken) {
+	if l.Record.StatusCode == protocol.Pausing && l.Stop.Until == nil {
+		return
+	}
+	l.Stop = &Stop{}
+	l.set(protocol.Pausing, "", asked.On)
+	l.took(asked)
+}
+
+// Postpone moves the instant before which it does not start (SPEC 5.3): one in
+// the past makes it Ready; one that runs is Suspended once its handler has
+// stopped.
+func (l *Life) Postpone(until time.Time, asked protocol.Taken) {
+	until = until.UTC()
+	r := &l.Record
+	switch {
+	case r.StatusCode.State() == protocol.Locked:
+		l.Stop = &Stop{Until: &until}
+		l.set(protocol.Pausing, "", asked.On)
+	case until.After(asked.On):
+		r.PostponeUntil = &until
+		l.set(protocol.Waiting, protocol.SuspendPostponed, asked.On)
+	default:
+		l.ready(asked.On)
+	}
+	l.took(asked)
+}
+
+// Resume makes a Suspended operation Ready, whatever it waited for.
+func (l *Life) Resume(asked protocol.Taken) {
+	l.ready(asked.On)
+	l.took(asked)
+}
+
+func (l *Life) ready(now time.Time) {
+	l.Record.PostponeUntil, l.RetryOn = nil, nil
+	l.set(protocol.WaitingForResources, "", now)
 }
 
 // Cancel asks for the end. One that waits ends at once; one that is Locked
 // becomes Canceling, and its handler decides (SPEC 3.2).
-func (l *Life) Cancel(reason string, now time.Time) {
-	switch l.Record.StatusCode.State() {
-	case protocol.Completed:
-	case protocol.Locked:
-		l.set(protocol.Canceling, "", now)
-	default:
-		l.end(protocol.Canceled, "", withReason("canceled before it started", reason), "", now)
-	}
-}
-
-// Postpone moves the instant before which it does not start; one in the past
-// makes it Ready (SPEC 5.3).
-func (l *Life) Postpone(until, now time.Time) {
-	until = until.UTC()
-	l.Record.PostponeUntil = &until
-	if !until.After(now) {
-		l.Record.PostponeUntil = nil
-		l.set(protocol.WaitingForResources, "", now)
+func (l *Life) Cancel(asked protocol.Taken) {
+	r := &l.Record
+	switch {
+	case r.StatusCode.Terminal(), r.StatusCode == protocol.Canceling:
 		return
+	case r.StatusCode.State() == protocol.Locked:
+		l.Stop = nil
+		l.set(protocol.Canceling, "", asked.On)
+	case r.N == 0:
+		l.end(protocol.Canceled, "", withReason("canceled before it started", asked.Reason), "", asked.On)
+	default:
+		l.end(protocol.Canceled, "", withReason("canceled while it waited", asked.Reason), "", asked.On)
 	}
-	l.set(protocol.Waiting, protocol.SuspendPostponed, now)
+	l.took(asked)
 }
 
-// Check refuses an action that its state, or this version, does not take, and
-// says which it does.
-func (l *Life) Check(action protocol.Action) error {
-	r := l.Record
-	err := protocol.CheckAction(r.ID, r.StatusCode, action)
-	if err == nil && slices.Contains(available(r.StatusCode), action) {
-		return nil
-	}
-	refusal := protocol.Refusal{
-		Type: protocol.ErrTypeInvalidTransition, Code: protocol.CodeInvalidStateChange, OperationID: r.ID,
-		Message: fmt.Sprintf("operation %q is %s: this version cannot %s it then", r.ID, r.StatusCode, action),
-	}
-	if byState := (*protocol.Refusal)(nil); errors.As(err, &byState) {
-		refusal = *byState
-	}
-	refusal.Allowed = available(r.StatusCode)
-	return &refusal
-}
+func (l *Life) took(asked protocol.Taken) { l.Record.LastAction = &asked }
 
-// available are the actions that this version carries out.
-func available(status protocol.StatusCode) []protocol.Action {
-	return slices.DeleteFunc(protocol.AllowedActions(status), func(a protocol.Action) bool {
-		switch a {
-		case protocol.ActionCancel:
-			return false
-		case protocol.ActionPostpone:
-			return status.State() == protocol.Locked
-		}
-		return true
-	})
-}
+// TokenHeld notes that its token is held, or no longer.
+func (l *Life) TokenHeld(hold *protocol.Hold) { l.Hold = hold }
 
-// Succeeded, Failed and Canceled end it with what its handler reported.
+// Succeeded ends it with its handler's result.
 func (l *Life) Succeeded(result protocol.HandlerResult, now time.Time) {
-	l.hold(result.Held)
+	l.held(result.Held)
 	if n := len(result.Result); n > protocol.MaxResultBytes {
 		l.end(protocol.Failed, "ResultTooLarge", fmt.Sprintf("result: has %d bytes, the limit is %d", n, protocol.MaxResultBytes), "", now)
 		return
@@ -153,31 +213,103 @@ func (l *Life) Succeeded(result protocol.HandlerResult, now time.Time) {
 
 // Failed ends it with its handler's last error.
 func (l *Life) Failed(code, message string, details protocol.FailureDetails, now time.Time) {
-	l.hold(details.Held)
-	if details.Code != "" {
-		code = details.Code
+	l.leave(details)
+	l.end(protocol.Failed, orCode(details, code), message, details.FriendlyMessage, now)
+}
+
+// Stopped is a handler that stopped before its work was done: since it was asked
+// to, or since it was lost after it was asked.
+func (l *Life) Stopped(details protocol.FailureDetails, now time.Time) {
+	l.leave(details)
+	r := &l.Record
+	if r.StatusCode != protocol.Pausing {
+		l.end(protocol.Canceled, "", withReason("canceled while it ran", l.reason()), "", now)
+		return
 	}
-	l.end(protocol.Failed, code, message, details.FriendlyMessage, now)
+	stop := *l.Stop
+	l.Stop = nil
+	switch {
+	case stop.Until == nil:
+		l.set(protocol.Waiting, protocol.SuspendPaused, now)
+	default:
+		r.PostponeUntil = stop.Until
+		l.set(protocol.Waiting, protocol.SuspendPostponed, now)
+	}
 }
 
-// Canceled ends it since its handler stopped when it was asked to.
-func (l *Life) Canceled(details protocol.FailureDetails, now time.Time) {
-	l.hold(details.Held)
-	l.end(protocol.Canceled, "", "canceled while it ran", "", now)
+// LockBroken ends one whose handler ignores that it was cancelled (SPEC 3.2).
+func (l *Life) LockBroken(now time.Time) {
+	l.end(protocol.Canceled, "LockBroken", withReason(fmt.Sprintf("canceled while it ran; its handler did not stop within %v s, so its lock was broken",
+		l.Type.Binding.CancelTimeoutSeconds), l.reason()), "", now)
 }
 
-// hold notes who held it, as its handler's worker says.
-func (l *Life) hold(held *protocol.Held) {
+func (l *Life) reason() string {
+	if l.Record.LastAction == nil {
+		return ""
+	}
+	return l.Record.LastAction.Reason
+}
+
+// AskedForPerson is a handler that cannot go on without one: it is Suspended
+// until it is resumed (SPEC 6.1). A cancellation that is pending wins.
+func (l *Life) AskedForPerson(message string, details protocol.FailureDetails, now time.Time) {
+	if l.Record.StatusCode == protocol.Canceling {
+		l.Stopped(details, now)
+		return
+	}
+	l.leave(details)
+	l.Stop = nil
+	l.waitFor(protocol.SuspendError, message, details, now)
+}
+
+// Retried is a handler that wants to be called again without that being counted.
+// A request that is pending wins.
+func (l *Life) Retried(message string, details protocol.FailureDetails, now time.Time) {
+	if l.Record.StatusCode != protocol.InProgress {
+		l.Stopped(details, now)
+		return
+	}
+	l.leave(details)
+	on := now.Add(max(seconds(details.AfterSeconds), minRetryWait))
+	if details.At != nil && details.At.After(on) {
+		on = details.At.UTC()
+	}
+	l.RetryOn = &on
+	l.waitFor(protocol.SuspendRetrying, message, details, now)
+}
+
+func (l *Life) waitFor(reason protocol.SuspendReason, message string, details protocol.FailureDetails, now time.Time) {
+	l.explain(details.Code, message, details.FriendlyMessage)
+	l.set(protocol.Waiting, reason, now)
+}
+
+// leave keeps what a handler left behind.
+func (l *Life) leave(details protocol.FailureDetails) {
+	l.KeepCheckpoint(details.Checkpoint)
+	l.held(details.Held)
+}
+
+// KeepCheckpoint notes where the handler goes on; one that is absent, or larger
+// than a handler may leave, leaves it as it was.
+func (l *Life) KeepCheckpoint(checkpoint json.RawMessage) {
+	if n := len(checkpoint); n > 0 && n <= protocol.MaxCheckpointBytes {
+		l.Checkpoint = checkpoint
+	}
+}
+
+// held notes who held it, as its handler's worker says.
+func (l *Life) held(held *protocol.Held) {
 	if held == nil {
 		return
 	}
 	r := &l.Record
-	if !held.StartedOn.IsZero() {
+	if !held.StartedOn.IsZero() && r.StartedOn == nil {
 		started := held.StartedOn.UTC()
 		r.StartedOn = &started
 	}
-	r.HostID, r.RetryCount = cut(held.HostID, protocol.MaxReferenceBytes), held.Retries
-	r.ExecutionTimeSpan = math.Round(held.Seconds*100) / 100
+	r.HostID = cut(held.HostID, protocol.MaxReferenceBytes)
+	r.RetryCount += held.Retries
+	r.ExecutionTimeSpan = math.Round((r.ExecutionTimeSpan+held.Seconds)*100) / 100
 }
 
 // set changes the status of a record that has not ended.
@@ -192,7 +324,20 @@ func (l *Life) set(status protocol.StatusCode, reason protocol.SuspendReason, no
 // end completes the record: it never changes again (SPEC 2.1).
 func (l *Life) end(status protocol.StatusCode, code, message, friendly string, now time.Time) {
 	l.set(status, "", now)
+	l.Record.CompletedOn = &now
+	l.explain(code, message, friendly)
+}
+
+func (l *Life) explain(code, message, friendly string) {
 	r := &l.Record
-	r.CompletedOn, r.ErrorCode = &now, cut(code, protocol.MaxReferenceBytes)
+	r.ErrorCode = cut(code, protocol.MaxReferenceBytes)
 	r.Message, r.FriendlyMessage = cut(message, protocol.MaxErrorMessageBytes), cut(friendly, protocol.MaxErrorMessageBytes)
+}
+
+// orCode is the handler's own code, where it gave one.
+func orCode(details protocol.FailureDetails, code string) string {
+	if details.Code != "" {
+		return details.Code
+	}
+	return code
 }

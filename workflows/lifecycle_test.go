@@ -2,7 +2,6 @@ package workflows
 
 import (
 	"encoding/json"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -80,6 +79,15 @@ func TestWhatAnOperationDoesNext(t *testing.T) {
 		{"an unknown type ends it though it is postponed", all(withoutType, postponedFor(time.Hour)), StepEnd, protocol.Failed, "", "80044303", "operationType"},
 		{"a verdict ends it", withVerdict(canceled), StepEnd, protocol.Canceled, "", "80044F00", "canceled while it queued"},
 		{"a verdict comes first", all(withVerdict(canceled), withoutType, atDepth(9), dueIn(-time.Hour), postponedFor(time.Hour)), StepEnd, protocol.Canceled, "", "80044F00", "canceled while it queued"},
+		{"a deadline does not end what has started", all(dueIn(0), started), StepRun, protocol.WaitingForResources, "", "", ""},
+		{"paused, it waits", waiting(protocol.SuspendPaused, started), StepWait, protocol.Waiting, protocol.SuspendPaused, "", ""},
+		{"paused, it waits though its time has come", waiting(protocol.SuspendPaused, started, postponedFor(-time.Hour)), StepWait, protocol.Waiting, protocol.SuspendPaused, "", ""},
+		{"asking for a person, it waits", waiting(protocol.SuspendError, started), StepWait, protocol.Waiting, protocol.SuspendError, "", ""},
+		{"retried, it waits", all(started, retriedIn(time.Second)), StepWait, protocol.Waiting, protocol.SuspendRetrying, "", ""},
+		{"retried, it runs at that time", waiting(protocol.SuspendRetrying, started, retriedIn(0)), StepRun, protocol.WaitingForResources, "", "", ""},
+		{"under a held token it is Ready and waits", held, StepWait, protocol.WaitingForResources, "", "", ""},
+		{"under a held token it stays postponed", all(held, postponedFor(time.Hour)), StepWait, protocol.Waiting, protocol.SuspendPostponed, "", ""},
+		{"a deadline ends it under a held token", all(held, dueIn(0)), StepEnd, protocol.Canceled, "", "", "deadline"},
 		{"what succeeded stays so", all(in(protocol.Succeeded), withVerdict(canceled), dueIn(-time.Hour)), StepEnd, protocol.Succeeded, "", "", ""},
 		{"what failed stays so", all(in(protocol.Failed), postponedFor(time.Hour)), StepEnd, protocol.Failed, "", "", ""},
 		{"what was cancelled stays so", in(protocol.Canceled), StepEnd, protocol.Canceled, "", "", ""},
@@ -118,11 +126,48 @@ func TestUnknownTypeTellsWhatToAdd(t *testing.T) {
 	require.Contains(t, l.Record.FriendlyMessage, "config.yaml")
 }
 
+// SPEC 5.1, 8.6
 func TestAWaitEndsAtTheEarlierOfItsTimeAndItsDeadline(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, day.Add(time.Hour), aLife(postponedFor(time.Hour)).WaitUntil())
-	require.Equal(t, day.Add(time.Minute), aLife(postponedFor(time.Hour), dueIn(time.Minute)).WaitUntil())
-	require.Equal(t, day.Add(time.Hour), aLife(postponedFor(time.Hour), dueIn(2*time.Hour)).WaitUntil())
+	for _, tc := range []struct {
+		name string
+		life func(*Life)
+		want *time.Time
+	}{
+		{"postponed", waiting(protocol.SuspendPostponed, postponedFor(time.Hour)), after(time.Hour)},
+		{"a deadline before its time", waiting(protocol.SuspendPostponed, postponedFor(time.Hour), dueIn(time.Minute)), after(time.Minute)},
+		{"a deadline after its time", waiting(protocol.SuspendPostponed, postponedFor(time.Hour), dueIn(2*time.Hour)), after(time.Hour)},
+		{"a deadline that it has met", waiting(protocol.SuspendPostponed, postponedFor(time.Hour), dueIn(time.Minute), started), after(time.Hour)},
+		{"paused", waiting(protocol.SuspendPaused, postponedFor(-time.Hour), started), nil},
+		{"asks for a person", waiting(protocol.SuspendError, started), nil},
+		{"retries", waiting(protocol.SuspendRetrying, retriedIn(time.Minute), started), after(time.Minute)},
+		{"held, with a deadline", all(held, dueIn(time.Minute)), after(time.Minute)},
+		{"held", held, nil},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			until, ends := aLife(tc.life).WaitUntil()
+			require.Equal(t, tc.want != nil, ends)
+			if ends {
+				require.Equal(t, *tc.want, until)
+			}
+		})
+	}
+}
+
+func waiting(reason protocol.SuspendReason, more ...func(*Life)) func(*Life) {
+	return all(append(more, in(protocol.Waiting), func(l *Life) { l.Record.SuspendReason = reason })...)
+}
+
+func started(l *Life) { l.Record.N = 1 }
+func held(l *Life)    { l.Hold = &protocol.Hold{On: day} }
+func retriedIn(d time.Duration) func(*Life) {
+	return func(l *Life) { l.RetryOn = after(d) }
+}
+
+func after(d time.Duration) *time.Time {
+	at := day.Add(d)
+	return &at
 }
 
 // SPEC 2.2: n counts every scheduling, and only grows.
@@ -143,101 +188,181 @@ var lifeStatuses = []protocol.StatusCode{
 	protocol.Succeeded, protocol.Failed, protocol.Canceled,
 }
 
-// SPEC 3.1, 3.2
-func TestCancelEndsWhatWaitsAndAsksWhatRuns(t *testing.T) {
+// asks are the actions of SPEC 3.1 that an operation itself carries out.
+var asks = map[protocol.Action]func(*Life){
+	protocol.ActionCancel:         func(l *Life) { l.Cancel(askedFor(protocol.ActionCancel)) },
+	protocol.ActionPause:          func(l *Life) { l.Pause(askedFor(protocol.ActionPause)) },
+	protocol.ActionResume:         func(l *Life) { l.Resume(askedFor(protocol.ActionResume)) },
+	protocol.ActionPostpone:       func(l *Life) { l.Postpone(day.Add(time.Hour), askedFor(protocol.ActionPostpone)) },
+	protocol.ActionPostponeToPast: func(l *Life) { l.Postpone(day.Add(-time.Hour), askedFor(protocol.ActionPostpone)) },
+}
+
+func askedFor(action protocol.Action) protocol.Taken {
+	return protocol.Taken{Action: action, On: day.Add(time.Minute), Identity: "ops@host", Reason: "no longer needed"}
+}
+
+// SPEC 3.1, 3.2, 5.3: what the table takes, an operation does, and it keeps who
+// asked; what it refuses changes nothing.
+func TestEveryActionInEveryState(t *testing.T) {
 	t.Parallel()
-	want := map[protocol.StatusCode]protocol.StatusCode{
-		protocol.WaitingForResources: protocol.Canceled, protocol.Waiting: protocol.Canceled,
-		protocol.InProgress: protocol.Canceling, protocol.Pausing: protocol.Canceling, protocol.Canceling: protocol.Canceling,
-		protocol.Succeeded: protocol.Succeeded, protocol.Failed: protocol.Failed, protocol.Canceled: protocol.Canceled,
+	for action, ask := range asks {
+		for _, status := range lifeStatuses {
+			t.Run(string(action)+" while "+status.String(), func(t *testing.T) {
+				t.Parallel()
+				l := aLife(in(status), started)
+				if status == protocol.Pausing {
+					l.Stop = &Stop{Until: after(2 * time.Hour)}
+				}
+				before := l.Record
+				next, refused := protocol.Transition("A", status, action)
+				require.Equal(t, refused, l.Check(action))
+				require.Equal(t, before, l.Record, "a check changes nothing")
+				if refused != nil {
+					return
+				}
+				ask(l)
+				r := l.Record
+				require.Equal(t, next, r.StatusCode)
+				require.Equal(t, next.State(), r.StateCode)
+				if action == protocol.ActionCancel && status == protocol.Canceling {
+					require.Equal(t, before, r, "a repeat changes nothing")
+					return
+				}
+				require.Equal(t, "ops@host", r.LastAction.Identity)
+				require.Equal(t, next.Terminal(), r.CompletedOn != nil)
+				require.Equal(t, next == protocol.Pausing, l.Stop != nil)
+			})
+		}
 	}
-	for _, status := range lifeStatuses {
-		t.Run(status.String(), func(t *testing.T) {
+}
+
+// SPEC 3.2: a repeat of a pending pause changes nothing; another request while
+// Pausing replaces it.
+func TestTheLastRequestWhilePausingCounts(t *testing.T) {
+	t.Parallel()
+	l := aLife(in(protocol.InProgress), started)
+	asks[protocol.ActionPause](l)
+	paused := l.Record
+	asks[protocol.ActionPause](l)
+	require.Equal(t, paused, l.Record)
+	asks[protocol.ActionPostpone](l)
+	require.Equal(t, day.Add(time.Hour), *l.Stop.Until)
+	l.Stopped(protocol.FailureDetails{}, day.Add(2*time.Minute))
+	require.Equal(t, protocol.SuspendPostponed, l.Record.SuspendReason)
+	require.Equal(t, day.Add(time.Hour), *l.Record.PostponeUntil)
+	require.Equal(t, StepWait, l.Next(day.Add(time.Hour-1)))
+	require.Equal(t, StepRun, l.Next(day.Add(time.Hour)))
+}
+
+// SPEC 3.1: what ends an operation says when it did, and why.
+func TestCancelSaysWhereItWas(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		life func(*Life)
+		want string
+	}{
+		"before it started": {all(), "canceled before it started: no longer needed"},
+		"while it waited":   {waiting(protocol.SuspendPaused, started), "canceled while it waited: no longer needed"},
+	} {
+		l := aLife(tc.life)
+		asks[protocol.ActionCancel](l)
+		require.Equal(t, tc.want, l.Record.Message, name)
+		require.Equal(t, StepEnd, l.Next(day))
+	}
+	l := aLife(in(protocol.InProgress), started)
+	asks[protocol.ActionCancel](l)
+	l.Stopped(protocol.FailureDetails{}, day)
+	require.Equal(t, "canceled while it ran: no longer needed", l.Record.Message)
+	l = aLife(in(protocol.Canceling), started, func(l *Life) { l.Type.Binding.CancelTimeoutSeconds = 30 })
+	l.LockBroken(day)
+	require.Equal(t, protocol.Canceled, l.Record.StatusCode)
+	require.Contains(t, l.Record.Message, "did not stop within 30 s")
+}
+
+// SPEC 3.1, 3.2, 6.1: how a handler ends, in each state in which it may.
+func TestWhatBecomesOfAHandlersEnd(t *testing.T) {
+	t.Parallel()
+	now := day.Add(time.Minute)
+	details := protocol.FailureDetails{Code: "E7", FriendlyMessage: "Sorry.", Checkpoint: json.RawMessage(`{"line":40}`), Held: heldBy("worker-1")}
+	ends := map[string]func(*Life){
+		"stopped":           func(l *Life) { l.Stopped(details, now) },
+		"asks for a person": func(l *Life) { l.AskedForPerson("no such account", details, now) },
+		"retried":           func(l *Life) { l.Retried("not yet", details, now) },
+	}
+	for _, tc := range []struct {
+		end    string
+		while  protocol.StatusCode
+		status protocol.StatusCode
+		reason protocol.SuspendReason
+	}{
+		{"stopped", protocol.InProgress, protocol.Canceled, ""},
+		{"stopped", protocol.Pausing, protocol.Waiting, protocol.SuspendPaused},
+		{"stopped", protocol.Canceling, protocol.Canceled, ""},
+		{"asks for a person", protocol.InProgress, protocol.Waiting, protocol.SuspendError},
+		{"asks for a person", protocol.Pausing, protocol.Waiting, protocol.SuspendError},
+		{"asks for a person", protocol.Canceling, protocol.Canceled, ""},
+		{"retried", protocol.InProgress, protocol.Waiting, protocol.SuspendRetrying},
+		{"retried", protocol.Pausing, protocol.Waiting, protocol.SuspendPaused},
+		{"retried", protocol.Canceling, protocol.Canceled, ""},
+	} {
+		t.Run(tc.end+" while "+tc.while.String(), func(t *testing.T) {
 			t.Parallel()
-			l := aLife(in(status))
-			before := l.Record
-			l.Cancel("no longer needed", day.Add(time.Minute))
-			require.Equal(t, want[status], l.Record.StatusCode)
-			require.Equal(t, want[status].State(), l.Record.StateCode)
-			if want[status] == status {
-				require.Equal(t, before, l.Record, "nothing changed")
-				return
+			l := aLife(in(tc.while), started)
+			if tc.while == protocol.Pausing {
+				l.Stop = &Stop{}
 			}
-			require.Equal(t, day.Add(time.Minute), *l.Record.ModifiedOn)
-			if want[status].Terminal() {
-				require.Equal(t, "canceled before it started: no longer needed", l.Record.Message)
-				require.Equal(t, day.Add(time.Minute), *l.Record.CompletedOn)
-				require.Equal(t, StepEnd, l.Next(day))
+			ends[tc.end](l)
+			require.Equal(t, []any{tc.status, tc.reason}, []any{l.Record.StatusCode, l.Record.SuspendReason})
+			require.JSONEq(t, `{"line":40}`, string(l.Checkpoint), "it goes on from there")
+			requireHeld(t, l.Record)
+			if tc.reason == protocol.SuspendError || tc.reason == protocol.SuspendRetrying {
+				require.Equal(t, "E7", l.Record.ErrorCode)
+				require.Equal(t, StepWait, l.Next(now))
+				asks[protocol.ActionResume](l)
+				require.Equal(t, StepRun, l.Next(now), "resume schedules it again at once")
+				l.Scheduled(now)
+				require.Empty(t, l.Record.ErrorCode, "what is over does not stay")
 			}
 		})
 	}
+}
+
+// SPEC 6.1: after or at, and never at once: nothing else bounds such retries.
+func TestARetryThatDoesNotCountWaits(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		details protocol.FailureDetails
+		want    time.Time
+	}{
+		{protocol.FailureDetails{}, day.Add(time.Second)},
+		{protocol.FailureDetails{AfterSeconds: 90}, day.Add(90 * time.Second)},
+		{protocol.FailureDetails{At: after(time.Hour)}, day.Add(time.Hour)},
+		{protocol.FailureDetails{At: after(-time.Hour)}, day.Add(time.Second)},
+	} {
+		l := aLife(in(protocol.InProgress), started)
+		l.Retried("not yet", tc.details, day)
+		require.Equal(t, StepWait, l.Next(tc.want.Add(-1)))
+		require.Equal(t, StepRun, l.Next(tc.want))
+	}
+}
+
+// SPEC 1.2, 6.5: seconds and retries add up over the calls; the start is the
+// first; a checkpoint that is too large is not taken.
+func TestWhatCallsLeaveBehindAddsUp(t *testing.T) {
+	t.Parallel()
 	l := aLife()
-	l.Cancel("", day)
-	require.Equal(t, "canceled before it started", l.Record.Message)
-}
-
-// SPEC 3.1, 5.3: earlier or later; in the past it is Ready.
-func TestPostponeMovesTheTime(t *testing.T) {
-	t.Parallel()
-	for _, status := range []protocol.StatusCode{protocol.WaitingForResources, protocol.Waiting} {
-		for _, minutes := range []time.Duration{-1, 0, 1, 30, 90} {
-			l := aLife(in(status))
-			if status == protocol.Waiting {
-				postponedFor(time.Hour)(l)
-				l.Record.SuspendReason = protocol.SuspendPostponed
-			}
-			until := day.Add(minutes * time.Minute).In(time.FixedZone("", 3600))
-			l.Postpone(until, day)
-			if minutes <= 0 {
-				require.Equal(t, protocol.WaitingForResources, l.Record.StatusCode)
-				require.Nil(t, l.Record.PostponeUntil)
-				require.Empty(t, l.Record.SuspendReason)
-				require.Equal(t, StepRun, l.Next(day))
-				continue
-			}
-			require.Equal(t, protocol.Waiting, l.Record.StatusCode)
-			require.Equal(t, protocol.SuspendPostponed, l.Record.SuspendReason)
-			require.Equal(t, day.Add(minutes*time.Minute), *l.Record.PostponeUntil, "in UTC")
-			require.Equal(t, StepWait, l.Next(day))
-			require.Equal(t, StepWait, l.Next(until.Add(-time.Nanosecond)), "never before its time")
-			require.Equal(t, StepRun, l.Next(until))
-		}
+	for range 3 {
+		l.Scheduled(day)
+		asks[protocol.ActionPause](l)
+		l.Stopped(protocol.FailureDetails{Checkpoint: json.RawMessage(`1`), Held: heldBy("worker-1")}, day)
+		asks[protocol.ActionResume](l)
 	}
-}
-
-// SPEC 3.1: any other request is refused and names what is allowed.
-func TestActionsThatAnOperationTakes(t *testing.T) {
-	t.Parallel()
-	takes := map[protocol.Action][]protocol.StatusCode{
-		protocol.ActionCancel:   {protocol.WaitingForResources, protocol.Waiting, protocol.InProgress, protocol.Pausing, protocol.Canceling},
-		protocol.ActionPostpone: {protocol.WaitingForResources, protocol.Waiting}, // not while it runs, in this version
-	}
-	for action, statuses := range takes {
-		for _, status := range lifeStatuses {
-			l := aLife(in(status))
-			before := l.Record
-			err := l.Check(action)
-			require.Equal(t, before, l.Record, "a check changes nothing")
-			if slices.Contains(statuses, status) {
-				require.NoError(t, err, "%s while %s", action, status)
-				continue
-			}
-			var refusal *protocol.Refusal
-			require.ErrorAs(t, err, &refusal, "%s while %s", action, status)
-			require.Equal(t, protocol.ErrTypeInvalidTransition, refusal.Type)
-			require.Equal(t, "A", refusal.OperationID)
-			require.NotEmpty(t, refusal.Code)
-			require.NotContains(t, refusal.Allowed, action)
-			for _, allowed := range refusal.Allowed {
-				require.Contains(t, takes[allowed], status, "what is named as allowed would be taken")
-			}
-		}
-	}
-	for _, status := range []protocol.StatusCode{protocol.InProgress, protocol.Pausing} {
-		var refusal *protocol.Refusal
-		require.ErrorAs(t, aLife(in(status)).Check(protocol.ActionPostpone), &refusal)
-		require.Equal(t, []protocol.Action{protocol.ActionCancel}, refusal.Allowed)
-	}
+	require.Equal(t, 3.69, l.Record.ExecutionTimeSpan)
+	require.Equal(t, 6, l.Record.RetryCount)
+	require.Equal(t, int64(3), l.Record.N)
+	l.KeepCheckpoint(make(json.RawMessage, protocol.MaxCheckpointBytes+1))
+	l.KeepCheckpoint(nil)
+	require.Equal(t, `1`, string(l.Checkpoint))
 }
 
 func heldBy(host string) *protocol.Held {
@@ -272,7 +397,7 @@ func TestAnOperationEndsAsItsHandlerSays(t *testing.T) {
 		{"failed without details", func(l *Life) {
 			l.Failed("ConnectionRefused", "no route", protocol.FailureDetails{Held: heldBy("worker-1")}, now)
 		}, protocol.Failed, "ConnectionRefused", "no route"},
-		{"canceled", func(l *Life) { l.Canceled(protocol.FailureDetails{Held: heldBy("worker-1")}, now) }, protocol.Canceled, "", "canceled while it ran"},
+		{"canceled", func(l *Life) { l.Stopped(protocol.FailureDetails{Held: heldBy("worker-1")}, now) }, protocol.Canceled, "", "canceled while it ran"},
 		{"with a result at its limit", func(l *Life) {
 			l.Succeeded(protocol.HandlerResult{Result: make(json.RawMessage, 256<<10), Held: heldBy("worker-1")}, now)
 		}, protocol.Succeeded, "", ""},
@@ -334,13 +459,17 @@ func TestLifeKeepsItsPromises(t *testing.T) {
 			if !locked() {
 				t.Skip("not running")
 			}
-			switch rapid.IntRange(0, 2).Draw(t, "end") {
+			switch rapid.IntRange(0, 4).Draw(t, "end") {
+			case 2:
+				l.AskedForPerson("y", protocol.FailureDetails{}, now)
+			case 3:
+				l.Retried("y", protocol.FailureDetails{AfterSeconds: 300}, now)
 			case 0:
 				l.Succeeded(protocol.HandlerResult{}, now)
 			case 1:
 				l.Failed("x", "y", protocol.FailureDetails{}, now)
 			default:
-				l.Canceled(protocol.FailureDetails{}, now)
+				l.Stopped(protocol.FailureDetails{}, now)
 			}
 		}
 		t.Repeat(map[string]func(*rapid.T){
@@ -365,29 +494,45 @@ func TestLifeKeepsItsPromises(t *testing.T) {
 				}
 				switch l.Next(now) {
 				case StepWait:
-					require.True(t, l.WaitUntil().After(now), "it waits for something to come")
+					until, ends := l.WaitUntil()
+					require.True(t, !ends || until.After(now), "it waits for something to come")
 				case StepRun:
 					require.Nil(t, ended)
 					require.False(t, l.Record.PostponeUntil != nil && now.Before(*l.Record.PostponeUntil))
-					require.False(t, l.Record.Deadline != nil && !now.Before(*l.Record.Deadline))
-					n := l.N
+					require.False(t, l.Record.N == 0 && l.Record.Deadline != nil && !now.Before(*l.Record.Deadline))
+					require.Nil(t, l.Hold)
+					n := l.Record.N
 					require.Equal(t, n+1, l.Scheduled(now).N)
 				case StepEnd:
 					require.True(t, l.Record.StatusCode.Terminal())
 				}
 			},
-			"cancel": func(t *rapid.T) {
-				if l.Check(protocol.ActionCancel) == nil {
-					l.Cancel("", now)
-					require.Contains(t, []protocol.StatusCode{protocol.Canceled, protocol.Canceling}, l.Record.StatusCode)
+			"ask": func(t *rapid.T) {
+				action := rapid.SampledFrom([]protocol.Action{
+					protocol.ActionCancel, protocol.ActionPause, protocol.ActionResume, protocol.ActionPostpone, protocol.ActionPostponeToPast,
+				}).Draw(t, "action")
+				next, refused := protocol.Transition("A", l.Record.StatusCode, action)
+				if refused != nil {
+					return
 				}
-			},
-			"postpone": func(t *rapid.T) {
-				if l.Check(protocol.ActionPostpone) == nil {
-					l.Postpone(now.Add(time.Duration(rapid.IntRange(-10, 20).Draw(t, "minutes"))*time.Minute), now)
-					require.Contains(t, []protocol.StateCode{protocol.Ready, protocol.Suspended}, l.Record.StateCode)
+				asked := protocol.Taken{Action: action, On: now}
+				minutes := time.Duration(rapid.IntRange(1, 20).Draw(t, "minutes")) * time.Minute
+				switch action {
+				case protocol.ActionCancel:
+					l.Cancel(asked)
+				case protocol.ActionPause:
+					l.Pause(asked)
+				case protocol.ActionResume:
+					l.Resume(asked)
+				case protocol.ActionPostpone:
+					l.Postpone(now.Add(minutes), asked)
+				default:
+					l.Postpone(now.Add(-minutes), asked)
 				}
+				require.Equal(t, next, l.Record.StatusCode)
 			},
+			"hold":     func(*rapid.T) { l.TokenHeld(&protocol.Hold{On: now}) },
+			"release":  func(*rapid.T) { l.TokenHeld(nil) },
 			"conclude": conclude,
 		})
 	})

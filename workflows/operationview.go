@@ -1,7 +1,6 @@
 package workflows
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -60,50 +59,26 @@ func startAttributes(o protocol.Operation, start OperationStart, now time.Time) 
 	return updates
 }
 
-// showStatus changes the status that filters see, where it was another.
-func (o *operation) showStatus(status protocol.StatusCode, more ...temporal.SearchAttributeUpdate) {
-	if !o.attributes {
+// showStatus changes the status that filters see, where it is another.
+func (o *operation) showStatus(status protocol.StatusCode) {
+	if !o.start.SearchAttributes {
 		return
 	}
-	updates := append(more, operationStatus.ValueSet(status.String()))
+	shown := workflow.GetTypedSearchAttributes(o.ctx)
+	updates := []temporal.SearchAttributeUpdate{operationStatus.ValueSet(status.String())}
+	now, _ := shown.GetKeyword(operationStatus)
+	if until := o.life.Record.PostponeUntil; status == protocol.Waiting && until != nil {
+		if before, ok := shown.GetTime(postponeUntil); !ok || !before.Equal(*until) {
+			now = ""
+			updates = append(updates, postponeUntil.ValueSet(*until))
+		}
+	}
+	if now == status.String() {
+		return
+	}
 	if err := workflow.UpsertTypedSearchAttributes(o.ctx, updates...); err != nil {
 		workflow.GetLogger(o.ctx).Error("search attributes not set", "error", err)
 	}
-}
-
-// setHandlers registers what an operation answers.
-func (o *operation) setHandlers() error {
-	now := func() time.Time { return workflow.Now(o.ctx) }
-	return errors.Join(
-		setQuery(o.ctx, protocol.OperationQueryName, "The operation's record",
-			func() (protocol.Record, error) { return o.life.Record, nil }),
-		workflow.SetUpdateHandlerWithOptions(o.ctx, protocol.CancelUpdateName,
-			func(_ workflow.Context, r protocol.ActionRequest) (protocol.Record, error) {
-				o.cancel(r.Reason)
-				return shown(o.life.Record), nil
-			},
-			workflow.UpdateHandlerOptions{
-				Description: "End the operation as Canceled",
-				Validator: func(r protocol.ActionRequest) error {
-					return refuse(errors.Join(o.life.Check(protocol.ActionCancel), protocol.ValidateReason(r.Reason)))
-				},
-			}),
-		workflow.SetUpdateHandlerWithOptions(o.ctx, protocol.PostponeUpdateName,
-			func(_ workflow.Context, r protocol.PostponeRequest) (protocol.Record, error) {
-				o.life.Postpone(r.Until, now())
-				o.changed = true
-				if until := o.life.Record.PostponeUntil; until != nil {
-					o.showStatus(protocol.Waiting, postponeUntil.ValueSet(*until))
-				}
-				return shown(o.life.Record), nil
-			},
-			workflow.UpdateHandlerOptions{
-				Description: "Change when the operation may start",
-				Validator: func(r protocol.PostponeRequest) error {
-					return refuse(errors.Join(o.life.Check(protocol.ActionPostpone), checkPostpone(r)))
-				},
-			}),
-	)
 }
 
 // summary is one line for the Web UI.
@@ -132,44 +107,46 @@ func staticDetails(o protocol.Operation) string {
 	return cut(b.String(), maxDetailsBytes)
 }
 
-// details is what the Web UI shows of an operation now.
+// details is what the Web UI shows of an operation now: why it is where it is,
+// what happens next, and what may be done about it.
 func (o *operation) details() string {
 	r := o.life.Record
-	text := fmt.Sprintf("**%s** (%s)", r.StatusCode, r.StateCode)
-	if r.SuspendReason == protocol.SuspendPostponed {
-		text += " postponed until " + r.PostponeUntil.Format(time.RFC3339)
-	}
-	if r.ErrorCode != "" || r.Message != "" {
-		text += "\n\n" + escape(strings.TrimSpace(r.ErrorCode+" "+r.Message))
+	explained := protocol.Explain(protocol.Situation{Record: r, Hold: o.life.Hold, NextAttempt: o.life.RetryOn})
+	var b strings.Builder
+	fmt.Fprintf(&b, "**%s** (%s)\n\n", r.StatusCode, r.StateCode)
+	for _, sentence := range explained.Why {
+		fmt.Fprintf(&b, "- %s\n", escape(cut(sentence, maxShownBytes)))
 	}
 	if r.FriendlyMessage != "" {
-		text += "\n\n" + escape(r.FriendlyMessage)
+		fmt.Fprintf(&b, "\n%s\n", escape(cut(r.FriendlyMessage, maxShownBytes)))
 	}
-	return cut(text, maxDetailsBytes)
+	fmt.Fprintf(&b, "\n**Next** %s", escape(explained.Next))
+	if explained.NextOn != nil {
+		fmt.Fprintf(&b, ", at %s", explained.NextOn.UTC().Format(time.RFC3339))
+	}
+	if len(explained.Allowed) > 0 {
+		fmt.Fprintf(&b, "\n\n**May be asked** %s", joined(explained.Allowed))
+	}
+	return cut(b.String(), maxDetailsBytes)
 }
 
-// activityOptions are those of the operation's binding. Nothing bounds the time
-// before a worker takes it: it waits for one as long as it must.
-func (o *operation) activityOptions() workflow.ActivityOptions {
-	b := o.life.Type.Binding
-	r := o.life.Record
-	return workflow.ActivityOptions{
-		TaskQueue:           b.TaskQueue,
-		StartToCloseTimeout: seconds(b.StartToCloseSeconds),
-		HeartbeatTimeout:    seconds(b.HeartbeatSeconds),
-		WaitForCancellation: true,
-		Summary:             summary(r.Operation),
-		Priority:            temporal.Priority{PriorityKey: r.Priority, FairnessKey: r.FairnessKey},
-		RetryPolicy: &temporal.RetryPolicy{
-			InitialInterval:        seconds(b.Retry.InitialSeconds),
-			BackoffCoefficient:     b.Retry.Backoff,
-			MaximumInterval:        seconds(b.Retry.MaxSeconds),
-			MaximumAttempts:        b.Retry.MaxAttempts,
-			NonRetryableErrorTypes: b.Retry.NonRetryable,
-		},
+func joined(actions []protocol.Action) string {
+	words := make([]string, len(actions))
+	for i, action := range actions {
+		words[i] = string(action)
 	}
+	return strings.Join(words, ", ")
 }
 
-func seconds(n float64) time.Duration {
-	return time.Duration(n * float64(time.Second))
+// timerSummary is what the Web UI shows of a wait.
+func timerSummary(r protocol.Record, until time.Time) string {
+	what := "postponed"
+	switch r.SuspendReason {
+	case protocol.SuspendRetrying:
+		what = "retries"
+	case protocol.SuspendPostponed:
+	default:
+		return "its deadline " + until.Format(time.RFC3339)
+	}
+	return what + " until " + until.Format(time.RFC3339)
 }

@@ -72,11 +72,15 @@ func (s *serializer) takeOver(found *protocol.Predecessor) {
 	s.adoptHead(mustProve)
 }
 
-// engine has one of the engine's activities called, with retries up to the
-// timeout.
 func (s *serializer) engine(activity, summary string, timeout time.Duration, request, answer any) error {
-	ctx := workflow.WithActivityOptions(s.ctx, workflow.ActivityOptions{
-		TaskQueue:              engineTaskQueue(s.ctx),
+	return engineActivity(s.ctx, activity, summary, timeout, request, answer)
+}
+
+// engineActivity has one of the engine's activities called, with retries up to
+// the timeout.
+func engineActivity(ctx workflow.Context, activity, summary string, timeout time.Duration, request, answer any) error {
+	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              engineTaskQueue(ctx),
 		ScheduleToCloseTimeout: timeout,
 		StartToCloseTimeout:    timeout / 2,
 		Summary:                summary,

@@ -13,9 +13,10 @@ import (
 const (
 	maxRejects     = 50
 	maxRejectBytes = 400
-	// maxQueuedBytes keeps the state that a run hands to the next one under the
-	// server's 2 MiB for one payload.
+	// maxQueuedBytes and, with what was asked of it, maxStateBytes keep the state
+	// that a run hands to the next one under the server's 2 MiB for one payload.
 	maxQueuedBytes = 3 << 19
+	maxStateBytes  = maxQueuedBytes + 1<<18
 	// entrySlack is what an entry may grow by a postponement and an end without
 	// a reason, so that neither can be refused for want of room.
 	entrySlack = 192
@@ -32,8 +33,12 @@ type Queue struct {
 	ChainStartedOn time.Time `json:"chainStartedOn"`
 	// NextSequence is what the next accepted operation gets.
 	NextSequence int64 `json:"nextSequence"`
-	// Head is started and has not completed.
-	Head *Entry `json:"head,omitempty"`
+	// Head is started, since HeadSince, and has not completed.
+	Head      *Entry     `json:"head,omitempty"`
+	HeadSince *time.Time `json:"headSince,omitempty"`
+	// HeadTold is the hold that the head was told of; it is told when that is no
+	// longer Hold.
+	HeadTold *protocol.Hold `json:"headTold,omitempty"`
 	// Waiting is behind it, in the order of acceptance.
 	Waiting []Entry `json:"waiting,omitempty"`
 	// Ended are those that ended while they queued and whose own execution,
@@ -42,6 +47,10 @@ type Queue struct {
 	Seen    Seen              `json:"seen"`
 	Rejects []protocol.Reject `json:"rejects,omitempty"`
 	Counts  protocol.Counts   `json:"counts"`
+	// Hold, Failure and Policy are the token's as a whole.
+	Hold    *protocol.Hold        `json:"hold,omitempty"`
+	Failure *protocol.FailureHold `json:"failure,omitempty"`
+	Policy  protocol.Policy       `json:"policy"`
 	// Bytes is what Head, Waiting and Ended may take, encoded.
 	Bytes int `json:"bytes"`
 
@@ -60,6 +69,12 @@ type Entry struct {
 	Bytes int `json:"bytes"`
 	// Verdict is set where it ended while it queued.
 	Verdict *Verdict `json:"verdict,omitempty"`
+	// LastAction is what was last asked of it.
+	LastAction *protocol.Taken `json:"lastAction,omitempty"`
+	// RerunOf is the operation that it runs again, and N how often that one's
+	// handler was scheduled where this one takes its place.
+	RerunOf string `json:"rerunOf,omitempty"`
+	N       int64  `json:"n,omitempty"`
 }
 
 // Verdict is the end of an operation that never ran.
@@ -78,14 +93,16 @@ func NewQueue(token string, now time.Time) *Queue {
 
 // takeOver is the queue with which a new chain begins that follows one which
 // ended before its time: all of the old one where the server closed it; where a
-// person did, only the operation that may still run. Sequences go on growing.
+// person did, only the operation that may still run, and what protects the
+// token: its hold and its policy. Sequences go on growing.
 func (q *Queue) takeOver(before *Queue, byServer bool) *Queue {
 	next := max(q.NextSequence, before.NextSequence)
 	if byServer {
 		before.Counts.Runs++
 		q = before
 	} else {
-		q.Head = before.Head
+		q.Head, q.HeadSince = before.Head, before.HeadSince
+		q.Hold, q.Failure, q.Policy = before.Hold, before.Failure, before.Policy
 		if q.Head != nil {
 			q.Bytes += q.Head.Bytes
 		}
@@ -163,18 +180,24 @@ func (q *Queue) accept(o protocol.Operation, now time.Time) {
 		o.ID = q.freeID()
 	}
 	entry := Entry{Operation: o, Sequence: q.NextSequence, CreatedOn: now, Hash: o.ContentHash()}
-	encoded, err := json.Marshal(entry)
-	entry.Bytes = len(encoded) + entrySlack
-	if err != nil || q.Bytes+entry.Bytes > maxQueuedBytes {
-		q.Reject(protocol.ErrTypeQueueFull, o.ID,
-			fmt.Sprintf("the queue holds %d operations in %d bytes, the limit is %d: submit again when it is shorter", len(q.Waiting), q.Bytes, maxQueuedBytes), now)
+	err := q.checkLength()
+	if err == nil {
+		err = q.admit(&entry)
+	}
+	if err != nil {
+		q.Reject(protocol.ErrTypeQueueFull, o.ID, err.Error(), now)
 		return
 	}
 	q.NextSequence++
-	q.Counts.Accepted++
-	q.Seen.Add(o.ID, entry.Hash)
-	q.Bytes += entry.Bytes
 	q.push(entry)
+}
+
+// checkLength refuses what the token's policy has no place for.
+func (q *Queue) checkLength() error {
+	if limit := q.Policy.MaxQueued; limit > 0 && len(q.Waiting) >= limit {
+		return fmt.Errorf("the queue holds %d operations, and its maxQueued is %d: submit again when it is shorter", len(q.Waiting), limit)
+	}
+	return nil
 }
 
 // freeID is the id of an operation that came without one. Where somebody chose
@@ -215,12 +238,16 @@ func (q *Queue) Reject(errorType, id, reason string, now time.Time) {
 }
 
 // TakeHead makes the first that waits the head; nil where none may start.
-func (q *Queue) TakeHead() *Entry {
-	if q.Head != nil || len(q.Waiting) == 0 {
+func (q *Queue) TakeHead(now time.Time) *Entry {
+	if q.Head != nil || len(q.Waiting) == 0 || !q.MayStart() {
 		return nil
 	}
-	entry := q.remove(0)
-	q.Head = &entry
+	return q.makeHead(0, now)
+}
+
+func (q *Queue) makeHead(at int, now time.Time) *Entry {
+	entry := q.remove(at)
+	q.Head, q.HeadSince, q.HeadTold = &entry, &now, nil
 	return q.Head
 }
 
@@ -228,8 +255,12 @@ func (q *Queue) TakeHead() *Entry {
 // turned out to be another operation's, its sequence stays used, as that
 // duplicate.
 func (q *Queue) HeadCompleted(e end, now time.Time) {
-	q.conclude(*q.Head, e, now)
-	q.Head = nil
+	head := *q.Head
+	q.conclude(head, e, now)
+	q.Head, q.HeadSince, q.HeadTold = nil, nil, nil
+	if e.status == protocol.Failed && !e.duplicate {
+		q.headFailed(head, now)
+	}
 }
 
 // EndedClosed forgets one of Ended: its record is written.
@@ -265,83 +296,6 @@ func (q *Queue) count(status protocol.StatusCode) {
 	}
 }
 
-// Cancel ends an operation that waits; the others keep their order (SPEC 4.6).
-func (q *Queue) Cancel(id, reason string, now time.Time) (protocol.Record, error) {
-	at, err := q.waitingAt(id)
-	encoded, _ := json.Marshal(reason) // a string
-	if err == nil && reason != "" {
-		err = q.checkRoom(len(encoded))
-	}
-	if err != nil {
-		return protocol.Record{}, err
-	}
-	return q.record(q.cancel(at, reason, len(encoded)), 0, now), nil
-}
-
-// cancel ends the entry at that place; its reason takes so many bytes more.
-func (q *Queue) cancel(at int, reason string, more int) Entry {
-	entry := q.remove(at)
-	entry.Verdict = &Verdict{Status: protocol.Canceled, Message: withReason("canceled while it queued", reason)}
-	entry.Bytes += more
-	q.Bytes += more
-	q.Ended = append(q.Ended, entry)
-	return entry
-}
-
-// checkRoom refuses what would not fit the state that a run hands over.
-func (q *Queue) checkRoom(more int) error {
-	if q.Bytes+more <= maxQueuedBytes {
-		return nil
-	}
-	return &protocol.Refusal{
-		Type:    protocol.ErrTypeQueueFull,
-		Message: fmt.Sprintf("the queue holds %d bytes, the limit is %d: send the request again without a reason, or when the queue is shorter", q.Bytes, maxQueuedBytes),
-	}
-}
-
-// CancelAll ends everything that waits. The reason is short enough for the slack
-// of an entry.
-func (q *Queue) CancelAll(reason string) {
-	for len(q.Waiting) > 0 {
-		q.cancel(0, reason, 0)
-	}
-}
-
-// Postpone changes when an operation that waits may start; its place stays.
-func (q *Queue) Postpone(id string, until, now time.Time) (protocol.Record, error) {
-	at, err := q.waitingAt(id)
-	if err != nil {
-		return protocol.Record{}, err
-	}
-	entry := &q.Waiting[at]
-	until = until.UTC()
-	entry.Operation.PostponeUntil = &until
-	if !until.After(now) {
-		entry.Operation.PostponeUntil = nil
-	}
-	record := q.record(*entry, at+1, now)
-	record.ModifiedOn = &now
-	return record, nil
-}
-
-// waitingAt finds an operation that waits, or says where it is instead.
-func (q *Queue) waitingAt(id string) (int, error) {
-	at := slices.IndexFunc(q.Waiting, func(e Entry) bool { return e.Operation.ID == id })
-	if at >= 0 {
-		return at, nil
-	}
-	if entry := q.find(id); entry != nil {
-		return 0, &protocol.Refusal{
-			Type: protocol.ErrTypeOperationStarted, OperationID: id, WorkflowID: protocol.OperationWorkflowID(id),
-			Message: fmt.Sprintf("operation %q no longer queues: ask its own workflow %q", id, protocol.OperationWorkflowID(id)),
-		}
-	}
-	return 0, &protocol.Refusal{
-		Type: protocol.ErrTypeOperationNotFound, Code: protocol.CodeMissingID, OperationID: id,
-		Message: fmt.Sprintf("operation %q does not queue under token %q", id, q.Token),
-	}
-}
-
 // remove takes the entry at that place out of Waiting.
 func (q *Queue) remove(at int) Entry {
 	entry := q.Waiting[at]
@@ -369,9 +323,9 @@ func (q *Queue) find(id string) *Entry {
 	return &q.Waiting[slices.IndexFunc(q.Waiting, byID)]
 }
 
-// Idle says that nothing is left to do.
+// Idle says that nothing is left to do, and nothing to remember.
 func (q *Queue) Idle() bool {
-	return q.Head == nil && len(q.Waiting) == 0 && len(q.Ended) == 0
+	return q.Head == nil && len(q.Waiting) == 0 && len(q.Ended) == 0 && q.MayStart() && q.Policy == protocol.Policy{}
 }
 
 // idToShow is the id where it could be read and may be shown.

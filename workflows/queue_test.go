@@ -3,6 +3,7 @@ package workflows
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -70,7 +71,7 @@ func TestQueueForgetsTheOldestIDs(t *testing.T) {
 	q := NewQueue(testToken, day)
 	submit := func(id string) { q.Submit(json.RawMessage(fmt.Sprintf(`{"id":%q,"operationType":"a"}`, id)), day) }
 	complete := func() {
-		require.NotNil(t, q.TakeHead())
+		require.NotNil(t, q.TakeHead(day))
 		q.HeadCompleted(end{status: protocol.Succeeded}, day)
 	}
 	for i := range 1001 {
@@ -117,7 +118,7 @@ func fullQueue(t *testing.T, data string) *Queue {
 	t.Helper()
 	q := NewQueue(strings.Repeat("🚀", 256), day)
 	fill(t, q, data)
-	q.TakeHead()
+	q.TakeHead(day)
 	fill(t, q, data)
 	fill(t, q, "")
 	for range maxRejects {
@@ -152,13 +153,14 @@ func TestWhatARunHandsOverFitsOnePayloadWhateverWasAsked(t *testing.T) {
 	for name, ask := range map[string]func(*Queue){
 		"a head that grows when it is encoded": func(q *Queue) {
 			q.Submit(json.RawMessage(`{"id":"head","operationType":"a","data":"`+strings.Repeat("<", 250<<10)+`"}`), day)
-			q.TakeHead()
+			q.TakeHead(day)
 			fill(t, q, "")
 		},
 		"everything postponed": func(q *Queue) {
 			fill(t, q, "")
 			for _, entry := range q.Waiting {
-				_, err := q.Postpone(entry.Operation.ID, day.Add(time.Hour+time.Nanosecond), day)
+				_, err := q.Postpone(entry.Operation.ID, day.Add(time.Hour+time.Nanosecond),
+					protocol.Taken{Action: protocol.ActionPostpone, On: day.Add(1), Identity: "12345@host.example.com"})
 				require.NoError(t, err)
 			}
 			fill(t, q, "")
@@ -166,6 +168,23 @@ func TestWhatARunHandsOverFitsOnePayloadWhateverWasAsked(t *testing.T) {
 		"everything cancelled": func(q *Queue) {
 			fill(t, q, "")
 			q.CancelAll(cancelledReason)
+		},
+		"everything cancelled for a reason that grows when it is encoded": func(q *Queue) {
+			fill(t, q, "")
+			q.CancelAll(strings.Repeat("<", 1000))
+		},
+		"actions with long reasons until there is no room": func(q *Queue) {
+			fill(t, q, "")
+			refused := 0
+			for _, entry := range slices.Clone(q.Waiting) {
+				_, err := q.Postpone(entry.Operation.ID, day.Add(time.Hour), protocol.Taken{On: day, Reason: strings.Repeat("<", 1000)})
+				if err != nil {
+					require.ErrorIs(t, err, &protocol.Refusal{Type: protocol.ErrTypeQueueFull})
+					refused++
+				}
+			}
+			require.Positive(t, refused)
+			q.CancelAll(strings.Repeat("<", 1000))
 		},
 		"everything cancelled, and filled again": func(q *Queue) {
 			fill(t, q, "")

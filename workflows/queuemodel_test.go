@@ -29,6 +29,13 @@ type model struct {
 	seen           []modelled // all that was accepted, in order
 	counts         protocol.Counts
 	gone           int64 // ended, whatever the end
+
+	held, failed bool // by a person, by a failure
+	heldUntil    time.Time
+	failure      modelled
+	policy       protocol.Policy
+	over         []modelled // Failed or Canceled, so that they may run again
+	inPlace      int64      // reruns that took no new sequence
 }
 
 func (m *model) find(id string) (op modelled, found bool) {
@@ -50,6 +57,8 @@ func (m *model) submit(id, content string) {
 	case found && before.Content == content:
 		m.counts.Duplicates++
 	case found:
+		m.counts.Rejected++
+	case m.policy.MaxQueued > 0 && len(m.waiting) >= m.policy.MaxQueued:
 		m.counts.Rejected++
 	default:
 		op := modelled{ID: id, Content: content, Sequence: m.next}
@@ -161,7 +170,7 @@ func (x *machine) checkRefusal(t *rapid.T, id string, err error) {
 
 func (x *machine) cancel(t *rapid.T) {
 	id := x.drawID(t)
-	record, err := x.q.Cancel(id, "no longer needed", x.tick(t))
+	record, err := x.q.Cancel(id, protocol.Taken{Action: protocol.ActionCancel, On: x.tick(t), Reason: "no longer needed"})
 	at := x.m.waitingAt(id)
 	if at < 0 {
 		x.checkRefusal(t, id, err)
@@ -183,7 +192,7 @@ func (x *machine) cancelAll(t *rapid.T) {
 func (x *machine) postpone(t *rapid.T) {
 	id, now := x.drawID(t), x.tick(t)
 	until := now.Add(time.Duration(rapid.IntRange(-60, 60).Draw(t, "minutes")) * time.Minute)
-	record, err := x.q.Postpone(id, until, now)
+	record, err := x.q.Postpone(id, until, protocol.Taken{Action: protocol.ActionPostpone, On: now, Identity: "ops@host"})
 	at := x.m.waitingAt(id)
 	if at < 0 {
 		x.checkRefusal(t, id, err)
@@ -201,8 +210,8 @@ func (x *machine) postpone(t *rapid.T) {
 }
 
 func (x *machine) takeHead(t *rapid.T) {
-	taken := x.q.TakeHead()
-	if x.m.head != nil || len(x.m.waiting) == 0 {
+	taken := x.q.TakeHead(day)
+	if x.m.head != nil || len(x.m.waiting) == 0 || x.m.held || x.m.failed {
 		require.Nil(t, taken)
 		return
 	}
@@ -231,7 +240,110 @@ func (x *machine) completeHead(t *rapid.T) {
 	e := drawEnd(t)
 	x.q.HeadCompleted(e, x.tick(t))
 	x.m.close(e)
+	head := *x.m.head
 	x.m.head = nil
+	if e.duplicate {
+		return
+	}
+	if e.status != protocol.Succeeded {
+		x.m.over = append(x.m.over, head)
+	}
+	if e.status != protocol.Failed {
+		return
+	}
+	switch x.m.policy.OnFailure { // SPEC 4.5
+	case protocol.HoldOnFailure:
+		x.m.failed, x.m.failure = true, head
+	case protocol.CancelRestOnFailure:
+		x.m.ended, x.m.waiting = append(x.m.ended, x.m.waiting...), []modelled{}
+	}
+}
+
+// resume is SPEC 4.6: it clears the postponement and never overtakes.
+func (x *machine) resume(t *rapid.T) {
+	id := x.drawID(t)
+	at, now := x.m.waitingAt(id), x.tick(t)
+	postponed := at >= 0 && x.q.Waiting[at].Operation.PostponeUntil != nil && x.q.Waiting[at].Operation.PostponeUntil.After(now)
+	record, err := x.q.Resume(id, protocol.Taken{Action: protocol.ActionResume, On: now})
+	switch {
+	case at < 0:
+		x.checkRefusal(t, id, err)
+	case postponed:
+		require.NoError(t, err)
+		require.Equal(t, []any{protocol.WaitingForResources, at + 1}, []any{record.StatusCode, record.Position})
+	default:
+		require.ErrorIs(t, err, &protocol.Refusal{Type: protocol.ErrTypeInvalidTransition})
+	}
+	require.Error(t, x.q.Check(id, protocol.ActionPause, now), "only what runs can be paused")
+}
+
+// token asks something of the token as a whole (SPEC 4.5, 4.10).
+func (x *machine) token(t *rapid.T) {
+	now := x.tick(t)
+	switch rapid.IntRange(0, 5).Draw(t, "what") {
+	case 0:
+		until := now.Add(time.Duration(rapid.IntRange(1, 10).Draw(t, "seconds")) * time.Second)
+		x.q.HoldToken(protocol.HoldRequest{Until: &until, Reason: "maintenance"}, now)
+		x.m.held, x.m.heldUntil = true, until
+	case 1:
+		x.q.Release()
+		x.m.held, x.m.failed = false, false
+	case 2:
+		x.q.ReleaseIfDue(now)
+		x.m.held = x.m.held && now.Before(x.m.heldUntil)
+	case 3:
+		require.Equal(t, x.m.failed, x.q.CheckSkip() == nil)
+		x.q.Skip()
+		x.m.failed = false
+	default:
+		limit := rapid.SampledFrom([]int{0, 0, 0, 3}).Draw(t, "max queued")
+		x.m.policy = protocol.Policy{MaxQueued: limit, OnFailure: rapid.SampledFrom([]protocol.FailurePolicy{
+			"", protocol.HoldOnFailure, protocol.CancelRestOnFailure,
+		}).Draw(t, "policy")}
+		asked := x.m.policy.OnFailure
+		if asked == "" {
+			asked = protocol.ContinueOnFailure
+		}
+		x.q.SetPolicy(protocol.PolicyRequest{OnFailure: asked, MaxQueued: &limit})
+	}
+}
+
+// rerun is SPEC 3.1: a new operation, in the place of the old one where its
+// failure holds the token, else at the end.
+func (x *machine) rerun(t *rapid.T) {
+	if len(x.m.over) == 0 {
+		t.Skip("nothing has failed")
+	}
+	was := rapid.SampledFrom(x.m.over).Draw(t, "which")
+	again := modelled{ID: rapid.SampledFrom([]string{"", "H"}).Draw(t, "new id"), Content: was.Content, Sequence: x.m.next}
+	update := rapid.StringN(8, 8, -1).Draw(t, "update")
+	request := protocol.RerunRequest{OperationID: was.ID, NewID: again.ID}
+	if again.ID == "" {
+		again.ID = newID(request, update)
+	}
+	_, taken := x.m.find(again.ID)
+	record, err := x.q.Rerun(request, update, protocol.ReadOperationReply{
+		Found: true, Closed: true, Status: protocol.Failed, N: 4,
+		Operation: protocol.Operation{ID: was.ID, Name: was.Content, OperationType: "test.record", DependencyToken: testToken},
+	}, x.tick(t))
+	if taken {
+		require.ErrorIs(t, err, &protocol.Refusal{Type: protocol.ErrTypeDuplicateID})
+		return
+	}
+	require.NoError(t, err)
+	require.Equal(t, []any{again.ID, was.ID}, []any{record.ID, record.RerunOf})
+	x.m.counts.Accepted++
+	if x.m.failed && x.m.failure.ID == was.ID {
+		again.Sequence, x.m.failed = was.Sequence, false
+		x.m.inPlace++
+		x.m.waiting = append([]modelled{again}, x.m.waiting...)
+		require.Equal(t, []any{1, int64(4)}, []any{record.Position, record.N})
+	} else {
+		x.m.next++
+		x.m.waiting = append(x.m.waiting, again)
+		require.Equal(t, len(x.m.waiting), record.Position)
+	}
+	x.m.seen = append(x.m.seen, again)
 }
 
 func (x *machine) closeEnded(t *rapid.T) {
@@ -263,14 +375,22 @@ func (x *machine) check(t *rapid.T) {
 		require.Equal(t, []modelled{*m.head}, modelledOf([]Entry{*q.Head}))
 	}
 	require.Equal(t, m.counts, q.Counts)
-	require.Equal(t, q.Head == nil && len(q.Waiting) == 0 && len(q.Ended) == 0, q.Idle())
+	require.Equal(t, m.policy, q.Policy)
+	require.Equal(t, m.failed, q.Failure != nil)
+	if m.failed {
+		require.Equal(t, []any{m.failure.ID, m.failure.Sequence}, []any{q.Failure.OperationID, q.Failure.Sequence})
+	}
+	require.Equal(t, m.held, q.Hold != nil)
+	require.Equal(t, !m.held && !m.failed, q.MayStart())
+	nothing := q.Head == nil && len(q.Waiting) == 0 && len(q.Ended) == 0
+	require.Equal(t, nothing && q.MayStart() && m.policy == protocol.Policy{}, q.Idle())
 
 	inside := int64(len(q.Waiting) + len(q.Ended))
 	if q.Head != nil {
 		inside++
 	}
-	require.Equal(t, q.NextSequence-day.UnixMicro(), inside+m.gone, "each sequence is accounted for")
-	require.Equal(t, q.NextSequence-day.UnixMicro(), q.Counts.Accepted)
+	require.Equal(t, q.NextSequence-day.UnixMicro()+m.inPlace, inside+m.gone, "each sequence is accounted for")
+	require.Equal(t, q.NextSequence-day.UnixMicro()+m.inPlace, q.Counts.Accepted)
 
 	indexed := make(map[string]bool)
 	for i, entry := range q.Waiting {
@@ -338,7 +458,7 @@ func (x *machine) checkAnswers(t *rapid.T) {
 		}
 	}
 	require.Equal(t, protocol.FindReply{Reject: q.Find("unknown", x.now).Reject}, q.Find("unknown", x.now))
-	require.LessOrEqual(t, strings.Count(q.Details(x.now), "\n"), 40)
+	require.LessOrEqual(t, strings.Count(q.Details(x.now), "\n"), 60)
 }
 
 // SPEC 1.2, 4.1, 4.6, 4.9, 5.3: whatever is asked in whatever order, the queue
@@ -355,6 +475,10 @@ func TestQueueIsTheModels(t *testing.T) {
 			"cancel":        x.cancel,
 			"cancel all":    x.cancelAll,
 			"postpone":      x.postpone,
+			"resume":        x.resume,
+			"token":         x.token,
+			"token again":   x.token,
+			"rerun":         x.rerun,
 			"take head":     x.takeHead,
 			"complete head": x.completeHead,
 			"close ended":   x.closeEnded,

@@ -16,6 +16,10 @@ func (q *Queue) record(entry Entry, position int, now time.Time) protocol.Record
 	r := protocol.Record{
 		Operation: entry.Operation, Sequence: entry.Sequence, CreatedOn: &created, ModifiedOn: &created,
 		StatusCode: protocol.InProgress, Position: position,
+		LastAction: entry.LastAction, RerunOf: entry.RerunOf, N: entry.N,
+	}
+	if asked := entry.LastAction; asked != nil {
+		r.ModifiedOn = &asked.On
 	}
 	r.Data = nil
 	postponed := entry.Operation.PostponeUntil != nil && entry.Operation.PostponeUntil.After(now)
@@ -29,7 +33,7 @@ func (q *Queue) record(entry Entry, position int, now time.Time) protocol.Record
 		r.StatusCode = protocol.WaitingForResources
 	}
 	if position > 0 && q.Head != nil {
-		r.BlockedBy = q.Head.Operation.ID
+		r.BlockedBy, r.BlockedSince = q.Head.Operation.ID, q.HeadSince
 	} else if position > 1 {
 		r.BlockedBy = q.Waiting[0].Operation.ID
 	}
@@ -42,6 +46,7 @@ func (q *Queue) State(now time.Time) protocol.SerializerState {
 	state := protocol.SerializerState{
 		Token: q.Token, ChainStartedOn: q.ChainStartedOn, Queued: len(q.Waiting), Ending: len(q.Ended),
 		NextSequence: q.NextSequence, Counts: q.Counts, Rejects: q.Rejects,
+		Hold: q.Hold, Failure: q.Failure, Policy: q.Policy, HeadSince: q.HeadSince,
 	}
 	if q.Head != nil {
 		head := q.record(*q.Head, 0, now)
@@ -110,6 +115,7 @@ func (q *Queue) Details(now time.Time) string {
 	} else {
 		fmt.Fprintf(&b, "**Head** %s\n\n", q.row(q.record(*q.Head, 0, now)))
 	}
+	q.writeHolds(&b)
 	fmt.Fprintf(&b, "**Queue** %d waiting\n\n", len(q.Waiting))
 	for at := 0; at < len(q.Waiting) && at < detailRows; at++ {
 		fmt.Fprintf(&b, "%d. %s\n", at+1, q.row(q.record(q.Waiting[at], at+1, now)))
@@ -125,6 +131,23 @@ func (q *Queue) Details(now time.Time) string {
 		fmt.Fprintf(&b, "\n**Last refused** %s %s\n", last.At.UTC().Format(time.RFC3339), escape(last.Reason))
 	}
 	return b.String()
+}
+
+// writeHolds says what keeps the token from starting the next, and its policy
+// where that is not the default.
+func (q *Queue) writeHolds(b *strings.Builder) {
+	if q.Hold != nil {
+		fmt.Fprintf(b, "**Held** %s\n\n", escape(cut(q.Hold.String(), maxShownBytes)))
+	}
+	if q.Failure != nil {
+		fmt.Fprintf(b, "**Held by a failure** %s\n\n", escape(q.Failure.String()))
+	}
+	if q.Policy.OnFailure != "" {
+		fmt.Fprintf(b, "**On failure** %s\n\n", q.Policy.OnFailure)
+	}
+	if q.Policy.MaxQueued > 0 {
+		fmt.Fprintf(b, "**At most** %d queued\n\n", q.Policy.MaxQueued)
+	}
 }
 
 // row is one operation in a line.

@@ -27,6 +27,7 @@ func RebuildToken(workflowID string, events []*historypb.HistoryEvent, before an
 	r := &rebuild{
 		workflowID: workflowID, looking: scheduled(events, protocol.FindPredecessorActivity),
 		times: map[int64]time.Time{}, children: map[int64]rebuiltChild{}, activities: map[int64]string{}, looks: map[int64]string{},
+		rereads: map[int64]protocol.ReadOperationRequest{},
 	}
 	if state, ok := before.(carried); ok {
 		r.before = &predecessor{state: state, byServer: byServer}
@@ -38,6 +39,9 @@ func RebuildToken(workflowID string, events []*historypb.HistoryEvent, before an
 	}
 	r.looking = false
 	r.flush(r.last)
+	if r.queue.Head != nil {
+		r.queue.HeadTold = &protocol.Hold{} // whatever it was told: it is told again
+	}
 	return carried{Queue: r.queue, Answers: r.answers, Refused: r.refused, HeadInDoubt: true}, nil
 }
 
@@ -98,6 +102,17 @@ type rebuild struct {
 	// activities are the engine's that the run asked for, by their event; looks
 	// are the operations that they looked at.
 	activities, looks map[int64]string
+	// rereads are the operations that were to be run again, by the event with
+	// which the run asked the engine for them; reruns those that it answered since
+	// the last workflow task.
+	rereads map[int64]protocol.ReadOperationRequest
+	reruns  []rebuiltRerun
+}
+
+// rebuiltRerun is an operation to run again, and what the engine knew of it.
+type rebuiltRerun struct {
+	asked protocol.ReadOperationRequest
+	was   protocol.ReadOperationReply
 }
 
 // predecessor is the state of a chain that ended before its time.
@@ -176,13 +191,20 @@ func (r *rebuild) readExecution(event *historypb.HistoryEvent) error {
 func (r *rebuild) scheduled(event *historypb.HistoryEvent) error {
 	a := event.GetActivityTaskScheduledEventAttributes()
 	r.activities[event.GetEventId()] = a.GetActivityType().GetName()
-	if a.GetActivityType().GetName() != protocol.AwaitOperationActivity {
-		return nil
+	input := rawPayload(a.GetInput(), 0).Payload().GetData()
+	switch a.GetActivityType().GetName() {
+	case protocol.AwaitOperationActivity:
+		var request protocol.AwaitRequest
+		err := json.Unmarshal(input, &request)
+		r.looks[event.GetEventId()] = request.OperationID
+		return err
+	case protocol.ReadOperationActivity:
+		var request protocol.ReadOperationRequest
+		err := json.Unmarshal(input, &request)
+		r.rereads[event.GetEventId()] = request
+		return err
 	}
-	var request protocol.AwaitRequest
-	err := json.Unmarshal(rawPayload(a.GetInput(), 0).Payload().GetData(), &request)
-	r.looks[event.GetEventId()] = request.OperationID
-	return err
+	return nil
 }
 
 // answered follows what the run did with an answer of the engine's.
@@ -203,6 +225,12 @@ func (r *rebuild) answered(scheduled int64, answer converter.RawValue) error {
 			return err
 		}
 		r.queue = r.queue.takeOver(state.Queue, r.byServer)
+	case protocol.ReadOperationActivity:
+		var was protocol.ReadOperationReply
+		if err := json.Unmarshal(answer.Payload().GetData(), &was); err != nil {
+			return err
+		}
+		r.reruns = append(r.reruns, rebuiltRerun{r.rereads[scheduled], was})
 	}
 	return nil
 }
@@ -227,7 +255,13 @@ func (r *rebuild) flush(now time.Time) {
 		r.queue.take(raw, r.refused, now)
 	}
 	r.task = now
+	r.queue.ReleaseIfDue(now)
 	r.carryOut()
+	for _, rerun := range r.reruns {
+		record, err := r.queue.Rerun(rerun.asked.Rerun, rerun.asked.UpdateID, rerun.was, now)
+		r.answers.add(rerun.asked.UpdateID, record, err)
+	}
+	r.reruns = nil
 	if r.cancelled {
 		r.queue.CancelAll(cancelledReason)
 	}
@@ -266,21 +300,54 @@ func (r *rebuild) apply(update *historypb.WorkflowExecutionUpdateAcceptedEventAt
 	if raw.Payload() == nil || r.answers.find(id) != nil {
 		return
 	}
-	var record protocol.Record
-	var err error
-	switch input.GetName() {
-	case protocol.CancelUpdateName:
-		var request protocol.ActionRequest
-		if json.Unmarshal(raw.Payload().GetData(), &request) == nil {
-			record, err = r.queue.Cancel(request.OperationID, request.Reason, now)
-		}
-	case protocol.PostponeUpdateName:
-		var request protocol.PostponeRequest
-		if json.Unmarshal(raw.Payload().GetData(), &request) == nil {
-			record, err = r.queue.Postpone(request.OperationID, request.Until, now)
-		}
+	if input.GetName() == protocol.RerunUpdateName {
+		return // it is done when what it asked the engine is answered
 	}
-	r.answers.add(id, record, err)
+	answer, err := r.carryOutUpdate(input.GetName(), raw.Payload().GetData(), now)
+	r.answers.add(id, answer, err)
+}
+
+// carryOutUpdate does what the update's handler did.
+func (r *rebuild) carryOutUpdate(name string, encoded []byte, now time.Time) (answer any, err error) {
+	switch name {
+	case protocol.PostponeUpdateName:
+		return withRequest(encoded, func(p protocol.PostponeRequest) (any, error) {
+			return r.queue.Postpone(p.OperationID, p.Until, taken(protocol.ActionPostpone, now, p.Reason, p.Identity))
+		})
+	case protocol.CancelUpdateName, protocol.ResumeUpdateName, protocol.PauseUpdateName:
+		return withRequest(encoded, func(a protocol.ActionRequest) (any, error) {
+			return r.queue.act(a.OperationID, taken(protocol.Action(name), now, a.Reason, a.Identity))
+		})
+	case protocol.HoldUpdateName:
+		return withRequest(encoded, func(h protocol.HoldRequest) (any, error) {
+			r.queue.HoldToken(h, now)
+			return r.queue.State(now), nil
+		})
+	case protocol.SetPolicyUpdateName:
+		return withRequest(encoded, func(p protocol.PolicyRequest) (any, error) {
+			r.queue.SetPolicy(p)
+			return r.queue.State(now), nil
+		})
+	}
+	return withRequest(encoded, func(t protocol.TokenRequest) (any, error) {
+		switch name {
+		case protocol.ReleaseUpdateName:
+			r.queue.Release()
+		case protocol.SkipUpdateName:
+			r.queue.Skip()
+		case protocol.CancelAllUpdateName:
+			r.queue.CancelAll(withReason(cancelledReason, t.Reason))
+		}
+		return r.queue.State(now), nil
+	})
+}
+
+func withRequest[T any](encoded []byte, do func(T) (any, error)) (any, error) {
+	var request T
+	if err := json.Unmarshal(encoded, &request); err != nil {
+		return nil, err
+	}
+	return do(request)
 }
 
 // started takes an operation out of the queue since the run asked for its
@@ -299,8 +366,7 @@ func (r *rebuild) started(event *historypb.HistoryEvent) error {
 	if r.queue.Head != nil && r.queue.Head.Operation.ID == id {
 		err = nil // started once more, since nothing had its id after all
 	} else if err == nil {
-		head := r.queue.remove(at)
-		r.queue.Head = &head
+		r.queue.makeHead(at, r.task)
 	}
 	r.children[event.GetEventId()] = rebuiltChild{id: id}
 	return err

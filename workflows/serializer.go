@@ -40,6 +40,8 @@ type serializer struct {
 	changed   bool     // an update changed something
 	ending    bool     // this run takes no more updates
 	idle      idleTimer
+	hold      holdTimer
+	telling   workflow.Future // the head is being told of the token's hold
 }
 
 // carried is what one run hands to the next.
@@ -154,11 +156,14 @@ func (s *serializer) run() error {
 		s.handleCancellation()
 		s.readHints()
 		s.handleCompletions()
+		s.queue.ReleaseIfDue(workflow.Now(s.ctx))
 		if over, err := s.endIfOver(); over {
 			return err
 		}
 		s.startHead()
 		s.startEnded()
+		s.tellHead()
+		s.hold.arm(s)
 		s.idle.arm(s)
 		s.changed = false
 		workflow.SetCurrentDetails(s.ctx, s.details())
@@ -170,7 +175,7 @@ func (s *serializer) run() error {
 
 // hasWork says whether the loop must turn again.
 func (s *serializer) hasWork() bool {
-	if s.submissions.Len() > 0 || s.changed || s.idle.fired() || s.mustCancel() {
+	if s.submissions.Len() > 0 || s.changed || s.idle.fired() || s.hold.fired(s) || s.mustCancel() || s.mustTell() {
 		return true
 	}
 	if s.head != nil && s.head.hasNews() {
@@ -191,7 +196,12 @@ func (s *serializer) handleCancellation() {
 		return
 	}
 	s.cancelled = true
-	s.queue.CancelAll(cancelledReason)
+	s.cancelAll(cancelledReason)
+}
+
+// cancelAll ends what queues, and asks the head to.
+func (s *serializer) cancelAll(reason string) {
+	s.queue.CancelAll(reason)
 	if s.head != nil {
 		s.head.wantCancel = true
 	}
@@ -236,7 +246,7 @@ func (s *serializer) headStands() bool {
 func (s *serializer) end(complete bool) (over bool, err error) {
 	s.ending = true
 	if err := workflow.Await(s.ctx, func() bool {
-		return workflow.AllHandlersFinished(s.ctx) && s.allStarted()
+		return workflow.AllHandlersFinished(s.ctx) && s.allStarted() && (s.telling == nil || s.telling.IsReady())
 	}); err != nil {
 		return true, err
 	}

@@ -30,9 +30,15 @@ type simPair struct{ state, action string }
 // simChain is what a serializer knows from its start to its idle end.
 type simChain struct {
 	counts    protocol.Counts
-	rejects   []string // error types, in order
+	rejects   []simReject
 	seen      map[string]simOperation
 	idleSince time.Duration
+}
+
+// simReject is a submission that was not accepted.
+type simReject struct {
+	at        time.Duration
+	errorType string
 }
 
 // simEntry is an accepted operation.
@@ -150,7 +156,7 @@ func (m *simModel) finish(e *simEntry, status protocol.StatusCode) {
 
 func (m *simModel) reject(errorType string) {
 	m.chain.counts.Rejected++
-	m.chain.rejects = append(m.chain.rejects, errorType)
+	m.chain.rejects = append(m.chain.rejects, simReject{m.now, errorType})
 }
 
 // submit is one signal.

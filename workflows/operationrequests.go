@@ -1,0 +1,169 @@
+package workflows
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/seriatim-go/seriatim/protocol"
+)
+
+// setHandlers registers what an operation answers.
+func (o *operation) setHandlers() error {
+	return errors.Join(
+		setQuery(o.ctx, protocol.OperationQueryName, "The operation's record",
+			func() (protocol.Record, error) { return o.life.Record, nil }),
+		setAction(o, protocol.CancelUpdateName, "End the operation as Canceled", o.cancelRequest, o.doCancel),
+		setAction(o, protocol.PauseUpdateName, "Suspend an operation that runs until it is resumed",
+			func(r protocol.ActionRequest) request { return o.request(protocol.ActionPause, r.Reason, r.Identity) }, o.doPause),
+		setAction(o, protocol.ResumeUpdateName, "Make a Suspended operation Ready, whatever it waits for",
+			func(r protocol.ActionRequest) request { return o.request(protocol.ActionResume, r.Reason, r.Identity) }, o.doResume),
+		setAction(o, protocol.PostponeUpdateName, "Change when the operation may start",
+			func(r protocol.PostponeRequest) request {
+				asked := o.request(protocol.PostponeAction(r.Until, workflow.Now(o.ctx)), r.Reason, r.Identity)
+				asked.problem = errors.Join(asked.problem, checkUntil(r.Until))
+				asked.until = r.Until
+				return asked
+			}, o.doPostpone),
+	)
+}
+
+// request is what an update asks for.
+type request struct {
+	action  protocol.Action // a row of the state table
+	taken   protocol.Taken
+	until   time.Time // of a postponement
+	problem error     // what is wrong with the update's fields
+}
+
+func (o *operation) request(action protocol.Action, reason, identity string) request {
+	return request{
+		action:  action,
+		taken:   taken(action, workflow.Now(o.ctx), reason, identity),
+		problem: protocol.ValidateAsked(reason, identity),
+	}
+}
+
+// taken is an action as records show it.
+func taken(action protocol.Action, on time.Time, reason, identity string) protocol.Taken {
+	if action == protocol.ActionPostponeToPast {
+		action = protocol.ActionPostpone
+	}
+	return protocol.Taken{Action: action, On: on, Reason: reason, Identity: identity}
+}
+
+// setAction registers an update that asks for an action. What the state does not
+// take is refused by its validator, without a trace in history.
+func setAction[T any](o *operation, name, description string, read func(T) request, do func(workflow.Context, request) error) error {
+	validate := func(message T) error {
+		if o.ending {
+			return refuse(continuingAsNew)
+		}
+		asked := read(message)
+		return refuse(errors.Join(o.life.Check(asked.action), asked.problem))
+	}
+	handle := func(ctx workflow.Context, message T) (protocol.Record, error) {
+		if err := do(ctx, read(message)); err != nil {
+			return protocol.Record{}, refuse(err)
+		}
+		o.changed = true
+		return shown(o.life.Record), nil
+	}
+	return workflow.SetUpdateHandlerWithOptions(o.ctx, name, handle,
+		workflow.UpdateHandlerOptions{Validator: validate, Description: description})
+}
+
+func (o *operation) cancelRequest(r protocol.ActionRequest) request {
+	return o.request(protocol.ActionCancel, r.Reason, r.Identity)
+}
+
+func (o *operation) doCancel(_ workflow.Context, r request) error {
+	o.cancel(r.taken)
+	return nil
+}
+
+func (o *operation) cancel(asked protocol.Taken) {
+	o.life.Cancel(asked)
+	if o.life.Record.StatusCode == protocol.Canceling {
+		o.cancelRun()
+	}
+	o.changed = true
+}
+
+func (o *operation) doResume(_ workflow.Context, r request) error {
+	o.life.Resume(r.taken)
+	return nil
+}
+
+func (o *operation) doPause(ctx workflow.Context, r request) error {
+	if err := o.prepareStop(ctx, r); err != nil {
+		return err
+	}
+	o.life.Pause(r.taken)
+	o.cancelRun()
+	return nil
+}
+
+func (o *operation) doPostpone(ctx workflow.Context, r request) error {
+	if o.life.Record.StatusCode.State() != protocol.Locked {
+		o.life.Postpone(r.until, r.taken)
+		return nil
+	}
+	if err := o.prepareStop(ctx, r); err != nil {
+		return err
+	}
+	o.life.Postpone(r.until, r.taken)
+	o.cancelRun()
+	return nil
+}
+
+// checkpointTimeout bounds the look at a running handler's checkpoint.
+const checkpointTimeout = 10 * time.Second
+
+// prepareStop reads the last checkpoint of the handler before it is asked to
+// stop: one that is between two attempts then, or that is lost, returns none. It
+// takes a moment, in which the operation may have changed.
+func (o *operation) prepareStop(ctx workflow.Context, r request) error {
+	if o.life.Record.StatusCode != protocol.InProgress {
+		return nil
+	}
+	n := o.life.Record.N
+	var last protocol.Heartbeat
+	err := engineActivity(ctx, protocol.ReadCheckpointActivity, "reads how far the handler is", checkpointTimeout,
+		protocol.ReadCheckpointRequest{OperationID: o.life.Record.ID}, &last)
+	if err != nil {
+		workflow.GetLogger(ctx).Warn("the handler's checkpoint was not read", "error", err)
+	}
+	if o.life.Record.N != n || o.life.Check(r.action) != nil {
+		return o.overtaken(r.action)
+	}
+	o.life.KeepCheckpoint(last.Checkpoint)
+	return nil
+}
+
+// overtaken refuses an action that another request, or the handler, was faster
+// than.
+func (o *operation) overtaken(action protocol.Action) error {
+	record := o.life.Record
+	return &protocol.Refusal{
+		Type: protocol.ErrTypeInvalidTransition, Code: protocol.CodeInvalidStateChangeUnexpected, OperationID: record.ID,
+		Message: fmt.Sprintf("operation %q became ", record.ID) + record.StatusCode.String() + " before it could " + string(action),
+		Allowed: protocol.AllowedActions(record.StatusCode),
+	}
+}
+
+// refuse turns an error into the application error that crosses the wire.
+func refuse(err error) error {
+	if err == nil {
+		return nil
+	}
+	refusal := protocol.Refusal{Type: protocol.ErrTypeInvalidOperation, Message: err.Error()}
+	if known := (*protocol.Refusal)(nil); errors.As(err, &known) {
+		refusal = *known
+	}
+	refusal.Name = refusal.Code.Name()
+	return temporal.NewNonRetryableApplicationError(refusal.Error(), refusal.Type, nil, refusal)
+}
