@@ -48,8 +48,9 @@ type site struct {
 	options   workflows.Options
 	workers   []worker.Worker
 
-	mu   sync.Mutex
-	runs []interval
+	mu    sync.Mutex
+	begun map[string]int // attempts by the operation's id
+	runs  []interval
 	// handle decides how a run ends; nil succeeds at once.
 	handle func(context.Context, protocol.HandlerInput) (protocol.HandlerResult, error)
 }
@@ -80,14 +81,14 @@ func openSite(t *testing.T, server *embedded.Server, namespace string, o workflo
 	}))
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
-	s := &site{Client: c, t: t, ctx: ctx, options: o, namespace: namespace, taskQueue: "operations-" + uuid.NewString()}
+	s := &site{Client: c, t: t, ctx: ctx, options: o, namespace: namespace, taskQueue: "operations-" + uuid.NewString(), begun: map[string]int{}}
 	s.startWorker()
 	t.Cleanup(func() { s.stopWorker() })
 	return s
 }
 
 func (s *site) startWorker() {
-	cat, err := catalogue.New(catalogue.Type{Key: "test.record", Binding: catalogue.Binding{Activity: "record"}})
+	cat, err := catalogue.New(testTypes(s.taskQueue)...)
 	require.NoError(s.t, err)
 	options := worker.Options{WorkerStopTimeout: 5 * time.Second}
 	operations := worker.New(s.Client, s.taskQueue, options)
@@ -101,6 +102,24 @@ func (s *site) startWorker() {
 	}
 }
 
+// testTypes are the types of a site: test.record, and those of which something
+// is short. All but test.elsewhere run in this process.
+func testTypes(taskQueue string) []catalogue.Type {
+	few := catalogue.Retry{MaxAttempts: 2, InitialSeconds: 0.1}
+	return []catalogue.Type{
+		{Key: "test.record", Binding: catalogue.Binding{Activity: "record"}},
+		{Key: "test.two-attempts", Binding: catalogue.Binding{Activity: "record", Retry: few}},
+		{Key: "test.one-second", Binding: catalogue.Binding{Activity: "record", StartToCloseSeconds: 1, Retry: few}},
+		{Key: "test.heartbeat", Binding: catalogue.Binding{Activity: "record", HeartbeatSeconds: 1, Retry: few}},
+		{Key: "test.elsewhere", Binding: catalogue.Binding{
+			Activity: "elsewhere", TaskQueue: taskQueue + elsewhere, StartToCloseSeconds: 1, Retry: few,
+		}},
+	}
+}
+
+// elsewhere ends the name of the task queue that another process polls.
+const elsewhere = "-elsewhere"
+
 func (s *site) stopWorker() {
 	for _, w := range s.workers {
 		w.Stop()
@@ -110,6 +129,9 @@ func (s *site) stopWorker() {
 
 func (s *site) record(ctx context.Context, in protocol.HandlerInput) (result protocol.HandlerResult, err error) {
 	begin := time.Now()
+	s.mu.Lock()
+	s.begun[in.Operation.ID]++
+	s.mu.Unlock()
 	if s.handle != nil {
 		result, err = s.handle(ctx, in)
 	}
@@ -129,6 +151,13 @@ func (s *site) ran(token string) (runs []interval) {
 		}
 	}
 	return runs
+}
+
+// attempts is how often an operation's handler was called.
+func (s *site) attempts(id string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.begun[id]
 }
 
 func ids(runs []interval) []string {
