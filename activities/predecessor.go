@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
+	commonpb "go.temporal.io/api/common/v1"
 	enumspb "go.temporal.io/api/enums/v1"
 	historypb "go.temporal.io/api/history/v1"
 	"go.temporal.io/api/serviceerror"
@@ -50,12 +52,15 @@ func (e *engine) findPredecessor(ctx context.Context, request protocol.Predecess
 	if err != nil || run == nil {
 		return none, err
 	}
-	return e.judge(ctx, request.WorkflowID, run.GetExecution().GetRunId())
+	return e.judge(ctx, request.WorkflowID, run.GetRunId())
 }
 
 // runBefore is the latest run of the workflow id that began before the one that
-// asks.
-func (e *engine) runBefore(ctx context.Context, request protocol.PredecessorRequest) (latest *workflowpb.WorkflowExecutionInfo, err error) {
+// asks and belongs to another chain of runs; nil where there is none. A run that
+// was reset begins its chain anew, so that the asking run may find itself before
+// itself; and what a run that was reset had to do goes on in the one after the
+// reset.
+func (e *engine) runBefore(ctx context.Context, request protocol.PredecessorRequest) (*commonpb.WorkflowExecution, error) {
 	asking, err := e.client.DescribeWorkflowExecution(ctx, request.WorkflowID, request.RunID)
 	if err != nil {
 		return nil, err
@@ -69,15 +74,29 @@ func (e *engine) runBefore(ctx context.Context, request protocol.PredecessorRequ
 	if err != nil {
 		return nil, err
 	}
-	for _, run := range reply.GetExecutions() {
-		if run.GetExecution().GetRunId() == request.RunID {
-			continue
-		}
-		if latest == nil || run.GetStartTime().AsTime().After(latest.GetStartTime().AsTime()) {
-			latest = run
+	runs := reply.GetExecutions()
+	slices.SortStableFunc(runs, func(a, b *workflowpb.WorkflowExecutionInfo) int {
+		return b.GetStartTime().AsTime().Compare(a.GetStartTime().AsTime())
+	})
+	for _, run := range runs {
+		other, err := e.isAnotherChain(ctx, run.GetExecution(), asking)
+		if err != nil || other {
+			return run.GetExecution(), err
 		}
 	}
-	return latest, nil
+	return nil, nil
+}
+
+// isAnotherChain says whether the run is of a chain before that of the asking
+// one, and was not reset.
+func (e *engine) isAnotherChain(ctx context.Context, run *commonpb.WorkflowExecution, asking *workflowservice.DescribeWorkflowExecutionResponse) (bool, error) {
+	described, err := e.client.DescribeWorkflowExecution(ctx, run.GetWorkflowId(), run.GetRunId())
+	var notFound *serviceerror.NotFound
+	if errors.As(err, &notFound) {
+		return false, nil
+	}
+	return described.GetWorkflowExecutionInfo().GetFirstRunId() != asking.GetWorkflowExecutionInfo().GetFirstRunId() &&
+		described.GetWorkflowExtendedInfo().GetResetRunId() == "", err
 }
 
 // serverIdentity and limitReason mark what the history service terminates since
@@ -160,7 +179,7 @@ func (e *engine) rebuildBefore(ctx context.Context, request protocol.Predecessor
 	if err != nil || run == nil {
 		return nil, false, err
 	}
-	found, err := e.judge(ctx, request.WorkflowID, run.GetExecution().GetRunId())
+	found, err := e.judge(ctx, request.WorkflowID, run.GetRunId())
 	if err != nil || found.Look != protocol.PredecessorAbnormal {
 		return nil, false, err
 	}

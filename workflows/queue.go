@@ -86,9 +86,10 @@ type Verdict struct {
 }
 
 // NewQueue begins a chain. Sequences start at its start in microseconds, so
-// that they grow over the chains of one token too.
-func NewQueue(token string, now time.Time) *Queue {
-	return &Queue{Token: token, ChainStartedOn: now, NextSequence: now.UnixMicro()}
+// that they grow over the chains of one token too, and are the same again after
+// a reset.
+func NewQueue(token string, started time.Time) *Queue {
+	return &Queue{Token: token, ChainStartedOn: started, NextSequence: started.UnixMicro()}
 }
 
 // takeOver is the queue with which a new chain begins that follows one which

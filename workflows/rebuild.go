@@ -95,6 +95,7 @@ type rebuild struct {
 	updates   []*historypb.WorkflowExecutionUpdateAcceptedEventAttributes
 	cancelled bool
 
+	began    time.Time // when the run did
 	last     time.Time
 	times    map[int64]time.Time // when each workflow task started
 	task     time.Time           // when the last one that was completed did
@@ -133,7 +134,7 @@ func (r *rebuild) read(event *historypb.HistoryEvent) error {
 	switch event.GetEventType() {
 	case enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
 		a := event.GetWorkflowExecutionStartedEventAttributes()
-		r.input = rawPayload(a.GetInput(), 0)
+		r.input, r.began = rawPayload(a.GetInput(), 0), r.last
 		if a.GetContinuedExecutionRunId() != "" {
 			r.state = rawPayload(a.GetInput(), 1)
 		}
@@ -246,7 +247,7 @@ func (r *rebuild) unanswered(scheduled int64) {
 // the updates, then see the cancellation.
 func (r *rebuild) flush(now time.Time) {
 	if r.queue == nil {
-		r.begin(now)
+		r.begin()
 	}
 	if r.looking {
 		return
@@ -279,14 +280,14 @@ func (r *rebuild) carryOut() {
 	r.updates = nil
 }
 
-func (r *rebuild) begin(now time.Time) {
+func (r *rebuild) begin() {
 	var before carried
 	if payload := r.state.Payload(); payload != nil && json.Unmarshal(payload.GetData(), &before) == nil && before.Queue != nil {
 		r.queue, r.answers, r.refused = before.Queue, before.Answers, before.Refused
 		return
 	}
 	token, refused, _ := tokenOf(r.workflowID, r.input)
-	r.queue, r.refused = NewQueue(token, now), refused
+	r.queue, r.refused = NewQueue(token, r.began), refused
 	if r.before != nil && r.before.state.Queue != nil && refused == "" {
 		r.queue = r.queue.takeOver(r.before.state.Queue, r.before.byServer)
 	}

@@ -146,7 +146,7 @@ func (w *historyWriter) task() {
 	started := w.write(enumspb.EVENT_TYPE_WORKFLOW_TASK_STARTED, nil)
 	read := w.now
 	if w.next == 0 {
-		w.next = read.UnixMicro()
+		w.next = w.events[0].GetEventTime().AsTime().UnixMicro()
 	}
 	w.write(enumspb.EVENT_TYPE_WORKFLOW_TASK_COMPLETED, func(e *historypb.HistoryEvent) {
 		e.Attributes = &historypb.HistoryEvent_WorkflowTaskCompletedEventAttributes{

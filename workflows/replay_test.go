@@ -52,8 +52,23 @@ func replay(t *testing.T, history *historypb.History, register func(Registry)) e
 	return replayer.ReplayWorkflowHistoryWithOptions(
 		sdklog.NewStructuredLogger(slog.New(slog.NewTextHandler(io.Discard, nil))), history,
 		worker.ReplayWorkflowHistoryOptions{OriginalExecution: workflow.Execution{
-			ID: started.GetWorkflowId(), RunID: started.GetOriginalExecutionRunId(),
+			ID: started.GetWorkflowId(), RunID: runOf(history),
 		}})
+}
+
+// runOf is the run that wrote the history: after a reset another than the one
+// that began it.
+func runOf(history *historypb.History) string {
+	run := ""
+	for _, e := range history.GetEvents() {
+		if a := e.GetWorkflowExecutionStartedEventAttributes(); a != nil {
+			run = a.GetOriginalExecutionRunId()
+		}
+		if id := e.GetWorkflowTaskFailedEventAttributes().GetNewRunId(); id != "" {
+			run = id
+		}
+	}
+	return run
 }
 
 // registerReal is what a worker registers. Its options and its catalogue do not
@@ -101,6 +116,11 @@ func TestRecordedShapesHaveWhatTheyAreFor(t *testing.T) {
 	has("serializer-recovered-1", enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED, nil)
 	has("serializer-recovered-2", enumspb.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED, asked(protocol.RebuildTokenActivity))
 	has("serializer-terminated-2", enumspb.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED, asked(protocol.RebuildTokenActivity))
+	has("serializer-reset-1", enumspb.EVENT_TYPE_WORKFLOW_TASK_FAILED, nil)
+	has("serializer-reset-1", enumspb.EVENT_TYPE_MARKER_RECORDED, func(e *historypb.HistoryEvent) bool {
+		return e.GetMarkerRecordedEventAttributes().GetMarkerName() == "LocalActivity"
+	})
+	has("serializer-reset-2", enumspb.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED, asked(protocol.AwaitOperationActivity))
 	has("serializer-answered-again-2", enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_COMPLETED, nil)
 	has("serializer-cancel-duplicate", enumspb.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED, asked(protocol.AwaitOperationActivity))
 	has("serializer-cancelled", enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED, nil)

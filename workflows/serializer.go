@@ -38,7 +38,8 @@ type serializer struct {
 	ended     []*child // executions that only record an end
 	cancelled bool     // the cancellation of this run was handled
 	changed   bool     // an update changed something
-	ending    bool     // this run takes no more updates
+	reset     workflow.Future
+	ending    bool // this run takes no more updates
 	idle      idleTimer
 	hold      holdTimer
 	telling   workflow.Future // the head is being told of the token's hold
@@ -97,6 +98,7 @@ func (d *definitions) newSerializer(root workflow.Context, input, state converte
 	s.hints = workflow.GetSignalChannelWithOptions(ctx, protocol.OperationClosedSignalName, workflow.SignalChannelOptions{
 		Description: "An operation of this token is about to close",
 	})
+	s.reset = s.resetNoticed()
 	doubt := s.restore(input, state)
 	if err := s.recordSettings(); err != nil {
 		return nil, err
@@ -124,7 +126,7 @@ func (s *serializer) restore(input, state converter.RawValue) (headInDoubt bool)
 	}
 	s.predecessor.Look = protocol.PredecessorNone
 	token, refused, warning := tokenOf(info.WorkflowExecution.ID, input)
-	s.queue, s.refused = NewQueue(token, s.startedOn), refused
+	s.queue, s.refused = NewQueue(token, info.WorkflowStartTime), refused
 	for _, problem := range []string{refused, warning} {
 		if problem != "" {
 			s.queue.Reject(protocol.ErrTypeInvalidOperation, "", problem, s.startedOn)
@@ -175,7 +177,7 @@ func (s *serializer) run() error {
 
 // hasWork says whether the loop must turn again.
 func (s *serializer) hasWork() bool {
-	if s.submissions.Len() > 0 || s.changed || s.idle.fired() || s.hold.fired(s) || s.mustCancel() || s.mustTell() {
+	if s.submissions.Len() > 0 || s.changed || s.idle.fired() || s.hold.fired(s) || s.mustCancel() || s.mustTell() || s.wasReset() {
 		return true
 	}
 	if s.head != nil && s.head.hasNews() {
@@ -212,6 +214,8 @@ func (s *serializer) cancelAll(reason string) {
 // long. Only a head that stands still is left to the next run, which adopts it.
 func (s *serializer) endIfOver() (over bool, err error) {
 	switch {
+	case s.wasReset():
+		return s.end(false)
 	case s.idle.over(s):
 		return s.end(true)
 	case s.runIsOver() && (s.head == nil || s.headStands()):

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	enumspb "go.temporal.io/api/enums/v1"
 
 	"github.com/seriatim-go/seriatim/internal/embedded"
 	"github.com/seriatim-go/seriatim/opclient"
@@ -58,35 +57,6 @@ func submitAtOnce(t *testing.T, clients, each int, submit func(client, n int) er
 	wg.Wait()
 	close(failed)
 	require.NoError(t, <-failed)
-}
-
-// A poisoned token keeps to itself: the policy holds, and the next one runs.
-func TestPoisonStopsNobody(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, shared, workflows.Options{})
-	token := unique(t)
-	big := make([]byte, 0, 5<<20)
-	for len(big) < 5<<20 {
-		big = append(big, `"0123456789",`...)
-	}
-	s.handle = func(_ context.Context, in protocol.HandlerInput) (protocol.HandlerResult, error) {
-		switch in.Operation.Name {
-		case "panics":
-			panic("by a test")
-		case "returns 5 MiB":
-			return protocol.HandlerResult{Result: append(append([]byte("["), big[:len(big)-1]...), ']')}, nil
-		}
-		return protocol.HandlerResult{}, nil
-	}
-	var last protocol.Operation
-	for n, name := range []string{"panics", "returns 5 MiB", "is well"} {
-		last = operation(token, n)
-		last.Name = name
-		s.submit(token, last)
-	}
-	require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, s.closed(last.ID))
-	require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_FAILED, s.closed(operation(token, 0).ID))
-	require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_FAILED, s.closed(operation(token, 1).ID))
 }
 
 // While a head stands, more single signals arrive than the server takes in one

@@ -48,10 +48,26 @@ type site struct {
 	options   workflows.Options
 	workers   []worker.Worker
 
-	mu   sync.Mutex
-	runs []interval
+	mu    sync.Mutex
+	begun map[string]int // attempts by the operation's id
+	runs  []interval
 	// handle decides how a run ends; nil succeeds at once.
 	handle func(context.Context, protocol.HandlerInput) (protocol.HandlerResult, error)
+	// works is the handler of workType; nil succeeds at once.
+	works func(context.Context, activities.Request) protocol.Outcome
+}
+
+// workType is handled by a Handler, as those of a team are.
+const workType = "test.work"
+
+func (s *site) work(ctx context.Context, r activities.Request) protocol.Outcome {
+	s.mu.Lock()
+	s.begun[r.Operation.ID]++
+	s.mu.Unlock()
+	if s.works == nil {
+		return protocol.Success(nil)
+	}
+	return s.works(ctx, r)
 }
 
 // newSite starts a worker against the server.
@@ -80,19 +96,20 @@ func openSite(t *testing.T, server *embedded.Server, namespace string, o workflo
 	}))
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
-	s := &site{Client: c, t: t, ctx: ctx, options: o, namespace: namespace, taskQueue: "operations-" + uuid.NewString()}
+	s := &site{Client: c, t: t, ctx: ctx, options: o, namespace: namespace, taskQueue: "operations-" + uuid.NewString(), begun: map[string]int{}}
 	s.startWorker()
 	t.Cleanup(func() { s.stopWorker() })
 	return s
 }
 
 func (s *site) startWorker() {
-	cat, err := catalogue.New(catalogue.Type{Key: "test.record", Binding: catalogue.Binding{Activity: "record"}})
+	cat, err := catalogue.New(testTypes(s.taskQueue)...)
 	require.NoError(s.t, err)
 	options := worker.Options{WorkerStopTimeout: 5 * time.Second}
 	operations := worker.New(s.Client, s.taskQueue, options)
 	workflows.Register(operations, cat, s.options)
 	operations.RegisterActivityWithOptions(s.record, activity.RegisterOptions{Name: "record"})
+	activities.Register(operations, activities.Handlers{"work": activities.HandlerFunc(s.work)})
 	engine := worker.New(s.Client, s.taskQueue+protocol.EngineTaskQueueSuffix, options)
 	activities.RegisterEngine(engine, s.Client, activities.Rebuilder{Rebuild: workflows.RebuildToken, LookedBack: workflows.RunLookedBack})
 	s.workers = []worker.Worker{operations, engine}
@@ -100,6 +117,27 @@ func (s *site) startWorker() {
 		require.NoError(s.t, w.Start())
 	}
 }
+
+// testTypes are the types of a site: test.record, and those of which something
+// is short. All but test.elsewhere run in this process.
+func testTypes(taskQueue string) []catalogue.Type {
+	few := catalogue.Retry{MaxAttempts: 2, InitialSeconds: 0.1}
+	return []catalogue.Type{
+		{Key: "test.record", Binding: catalogue.Binding{Activity: "record"}},
+		{Key: workType, Binding: catalogue.Binding{
+			Activity: "work", HeartbeatSeconds: 1, CancelTimeoutSeconds: 3, Retry: catalogue.Retry{InitialSeconds: 0.2},
+		}},
+		{Key: "test.two-attempts", Binding: catalogue.Binding{Activity: "record", Retry: few}},
+		{Key: "test.one-second", Binding: catalogue.Binding{Activity: "record", StartToCloseSeconds: 1, Retry: few}},
+		{Key: "test.heartbeat", Binding: catalogue.Binding{Activity: "record", HeartbeatSeconds: 1, Retry: few}},
+		{Key: "test.elsewhere", Binding: catalogue.Binding{
+			Activity: "elsewhere", TaskQueue: taskQueue + elsewhere, StartToCloseSeconds: 1, Retry: few,
+		}},
+	}
+}
+
+// elsewhere ends the name of the task queue that another process polls.
+const elsewhere = "-elsewhere"
 
 func (s *site) stopWorker() {
 	for _, w := range s.workers {
@@ -110,6 +148,9 @@ func (s *site) stopWorker() {
 
 func (s *site) record(ctx context.Context, in protocol.HandlerInput) (result protocol.HandlerResult, err error) {
 	begin := time.Now()
+	s.mu.Lock()
+	s.begun[in.Operation.ID]++
+	s.mu.Unlock()
 	if s.handle != nil {
 		result, err = s.handle(ctx, in)
 	}
@@ -129,6 +170,13 @@ func (s *site) ran(token string) (runs []interval) {
 		}
 	}
 	return runs
+}
+
+// attempts is how often an operation's handler was called.
+func (s *site) attempts(id string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.begun[id]
 }
 
 func ids(runs []interval) []string {

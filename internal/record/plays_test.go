@@ -4,8 +4,11 @@ import (
 	"context"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
+	commonpb "go.temporal.io/api/common/v1"
 	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/activity"
 
 	"github.com/seriatim-go/seriatim/protocol"
@@ -117,6 +120,39 @@ func playTerminated(s *stage) {
 	require.NoError(s.t, s.TerminateWorkflow(s.ctx, s.token(), "", "by the recorder"))
 	s.submit(s.op(3))
 	s.keepRuns(first)
+}
+
+// playReset has a person terminate the token and take it back to where it was,
+// after its head has closed: the run that was reset hands over to one that adopts
+// the head.
+func playReset(s *stage) {
+	first := s.submit(s.postponed(1, 2*time.Second), s.op(2), s.op(3))
+	s.until(func(state protocol.SerializerState) bool { return state.Queued == 2 })
+	s.cancelQueued(3)
+	s.until(func(state protocol.SerializerState) bool { return state.Ending == 0 })
+	require.NoError(s.t, s.TerminateWorkflow(s.ctx, s.token(), "", "by the recorder"))
+	s.closed(protocol.OperationWorkflowID(s.op(1).ID), "")
+	reply, err := s.ResetWorkflowExecution(s.ctx, &workflowservice.ResetWorkflowExecutionRequest{
+		Namespace: "default", WorkflowExecution: &commonpb.WorkflowExecution{WorkflowId: s.token(), RunId: first},
+		Reason: "by the recorder", RequestId: uuid.NewString(), WorkflowTaskFinishEventId: s.lastTask(first),
+	})
+	require.NoError(s.t, err)
+	s.submit(s.op(4))
+	s.keepRuns(reply.GetRunId())
+}
+
+// lastTask is the event with which the run's last workflow task was completed.
+func (s *stage) lastTask(runID string) (last int64) {
+	s.t.Helper()
+	each := s.GetWorkflowHistory(s.ctx, s.token(), runID, false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for each.HasNext() {
+		event, err := each.Next()
+		require.NoError(s.t, err)
+		if event.GetEventType() == enumspb.EVENT_TYPE_WORKFLOW_TASK_COMPLETED {
+			last = event.GetEventId()
+		}
+	}
+	return last
 }
 
 // playCanceled has a running operation cancelled.

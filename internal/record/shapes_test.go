@@ -125,6 +125,7 @@ var shapes = []shape{
 		config: map[string]string{"limit.historyCount.error": "90", "limit.historyCount.warn": "80"}, play: playRecovered,
 	},
 	{name: "serializer-terminated", play: playTerminated},
+	{name: "serializer-reset", play: playReset},
 	{name: "serializer-duplicate-of-another", play: func(s *stage) {
 		s.start(s.op(1))
 		s.closed(protocol.OperationWorkflowID(s.op(1).ID), "")
