@@ -10,6 +10,8 @@
 //     which are no handlers
 //   - http.go, http_*.go: the handler of http.request
 //
+// Package handlertest tests that a handler goes on from its checkpoints.
+//
 // A team's own worker registers its handlers with Register, next to the
 // workflows; examples/ownworker is one.
 package activities
