@@ -23,7 +23,7 @@ test-fast: ## the tests that need no server, in under a minute
 	$(GO) test -short ./...
 
 race: ## the pure packages and the client under the race detector
-	$(GO) test -race -short -shuffle=on ./protocol ./catalogue ./workflows ./activities ./opclient ./starter ./internal/config
+	$(GO) test -race -short -shuffle=on ./protocol ./catalogue ./workflows ./activities/... ./opclient ./starter ./internal/config
 
 FUZZTIME ?= 15s
 fuzz: ## every fuzz target for FUZZTIME each, default 15s

@@ -150,6 +150,9 @@ func (p *pulse) seconds() float64 {
 	return math.Round((p.earlier+time.Since(p.began).Seconds())*100) / 100
 }
 
+// longestBeat is the longest that a handler does not ask whether it is to stop.
+const longestBeat = 5 * time.Second
+
 // keepAlive beats now and then until it is stopped, where the type has a
 // heartbeat: a worker that is lost is noticed soon, and a request to cancel or to
 // pause reaches the handler's ctx.
@@ -159,7 +162,7 @@ func (p *pulse) keepAlive(timeout time.Duration) (stop func()) {
 	}
 	done := make(chan struct{})
 	go func() {
-		ticker := time.NewTicker(timeout / 3)
+		ticker := time.NewTicker(min(timeout/3, longestBeat))
 		defer ticker.Stop()
 		for {
 			select {

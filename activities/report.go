@@ -141,13 +141,14 @@ func checkedResult(o protocol.Outcome) protocol.Outcome {
 }
 
 // checkedCancellation tells a request to cancel from the other reasons for which
-// ctx ends: a worker that stops must not cancel what it was running (SPEC 8.2).
+// ctx ends: a worker that stops must not cancel what it was running, and however
+// often that happens, no attempt is used up (SPEC 8.2).
 func checkedCancellation(ctx context.Context, o protocol.Outcome) protocol.Outcome {
 	switch cause := context.Cause(ctx); {
 	case temporal.IsCanceledError(cause):
 		return o
 	case cause != nil:
-		return protocol.Retry("Interrupted", fmt.Sprintf("the attempt was interrupted: %v", cause))
+		return protocol.Retry("Interrupted", fmt.Sprintf("the attempt was interrupted: %v", cause)).WithoutCounting()
 	}
 	return protocol.Failure("CancellationUnexpected", "the handler ended as canceled, but nobody had asked it to cancel")
 }

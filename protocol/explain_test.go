@@ -27,7 +27,8 @@ func TestExplainSaysWhyAndWhatIsNext(t *testing.T) {
 				Blocker: &Record{Operation: Operation{ID: "a0"}, StateCode: Suspended, StatusCode: Waiting, SuspendReason: SuspendPaused},
 			},
 			`it is Ready (WaitingForResources): it is number 3 in the queue of its token, behind operation "a0", which has been the head since 2030-01-31T08:00:00Z and is Waiting: it is paused`,
-			"it starts when all before it are Completed", nil, []Action{ActionPostpone, ActionCancel},
+			"it starts when all before it are Completed", nil,
+			[]Action{ActionPostpone, ActionCancel},
 		},
 		{
 			"queued and postponed",
@@ -37,7 +38,8 @@ func TestExplainSaysWhyAndWhatIsNext(t *testing.T) {
 			}},
 			"it is Suspended (Waiting): it is number 1 in the queue of its token, postponed until 2030-01-31T09:00:00Z\n" +
 				"the last action was postpone, asked for at 2030-01-31T08:00:00Z by ops@host: bank holiday",
-			"it becomes Ready by itself", at(time.Hour), []Action{ActionPostpone, ActionResume, ActionCancel},
+			"it becomes Ready by itself", at(time.Hour),
+			[]Action{ActionPostpone, ActionResume, ActionCancel},
 		},
 		{
 			"queued under a held token",
@@ -66,7 +68,8 @@ func TestExplainSaysWhyAndWhatIsNext(t *testing.T) {
 		{
 			"runs",
 			Situation{Record: Record{StateCode: Locked, StatusCode: InProgress, HostID: "worker-1", N: 1, Operation: Operation{Deadline: at(time.Hour)}}},
-			"it is Locked (InProgress) by worker worker-1", "it ends when its handler does", nil, []Action{ActionPostpone, ActionPause, ActionCancel},
+			"it is Locked (InProgress) by worker worker-1", "it ends when its handler does", nil,
+			[]Action{ActionPostpone, ActionPause, ActionCancel},
 		},
 		{
 			"asks for a person",
@@ -84,12 +87,14 @@ func TestExplainSaysWhyAndWhatIsNext(t *testing.T) {
 		{
 			"is being cancelled",
 			Situation{Record: Record{StateCode: Locked, StatusCode: Canceling}},
-			"it is Locked (Canceling)", "it ends once its handler has stopped, or its lock is broken", nil, []Action{ActionCancel},
+			"it is Locked (Canceling)", "it ends once its handler has stopped, or its lock is broken", nil,
+			[]Action{ActionCancel},
 		},
 		{
 			"failed",
 			Situation{Record: Record{StateCode: Completed, StatusCode: Failed, ErrorCode: "503", Message: "down"}},
-			"it is Completed (Failed): 503 down", "nothing: it is Completed and never changes again", nil, []Action{ActionDelete, ActionRerun},
+			"it is Completed (Failed): 503 down", "nothing: it is Completed and never changes again", nil,
+			[]Action{ActionDelete, ActionRerun},
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -21,6 +21,11 @@ import (
 // short for a serializer that takes in a large batch on a busy machine.
 const deadlockTimeout = 5 * time.Second
 
+// heartbeatThrottle is how long the SDK may hold a heartbeat back. A request to
+// cancel or to pause reaches a handler with the answer to one, so this bounds how
+// late it comes.
+const heartbeatThrottle = 5 * time.Second
+
 // engineStopTimeout is how long the engine's activities may go on when the
 // worker stops. They only look, and another worker repeats them.
 const engineStopTimeout = time.Second
@@ -88,6 +93,7 @@ func newWorker(server site, s setup, failed chan<- error) worker.Worker {
 		WorkflowTaskPollerBehavior:             autoscaling(),
 		ActivityTaskPollerBehavior:             autoscaling(),
 		DeadlockDetectionTimeout:               deadlockTimeout,
+		MaxHeartbeatThrottleInterval:           heartbeatThrottle,
 		DisableRegistrationAliasing:            true,
 		OnFatalError:                           first(failed),
 	})

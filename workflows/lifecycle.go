@@ -290,9 +290,12 @@ func (l *Life) leave(details protocol.FailureDetails) {
 }
 
 // KeepCheckpoint notes where the handler goes on; one that is absent, or larger
-// than a handler may leave, leaves it as it was.
+// than a handler may leave, leaves it as it was, and null gives it up.
 func (l *Life) KeepCheckpoint(checkpoint json.RawMessage) {
-	if n := len(checkpoint); n > 0 && n <= protocol.MaxCheckpointBytes {
+	switch n := len(checkpoint); {
+	case string(checkpoint) == "null":
+		l.Checkpoint = nil
+	case n > 0 && n <= protocol.MaxCheckpointBytes:
 		l.Checkpoint = checkpoint
 	}
 }

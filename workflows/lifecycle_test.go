@@ -363,6 +363,8 @@ func TestWhatCallsLeaveBehindAddsUp(t *testing.T) {
 	l.KeepCheckpoint(make(json.RawMessage, protocol.MaxCheckpointBytes+1))
 	l.KeepCheckpoint(nil)
 	require.Equal(t, `1`, string(l.Checkpoint))
+	l.KeepCheckpoint(json.RawMessage(`null`))
+	require.Nil(t, l.Checkpoint)
 }
 
 func heldBy(host string) *protocol.Held {
