@@ -22,6 +22,8 @@ func RegisterEngine(w Registry, c client.Client, rebuilder Rebuilder) {
 		protocol.FindPredecessorActivity: e.findPredecessor,
 		protocol.RebuildTokenActivity:    e.rebuildToken,
 		protocol.ReadOperationActivity:   e.readOperation,
+		protocol.LoadPageActivity:        e.loadPage,
+		protocol.FindInPagesActivity:     e.findInPages,
 		protocol.ReadCheckpointActivity:  e.readCheckpoint,
 	} {
 		w.RegisterActivityWithOptions(definition, activity.RegisterOptions{Name: name})

@@ -18,8 +18,8 @@ const (
 	// ErrTypeContinuingAsNew asks to send the update again with the same id: the
 	// run is ending and the next one takes it.
 	ErrTypeContinuingAsNew = "ContinuingAsNew"
-	// ErrTypeBusy asks to send the update again with the same id: this run cannot
-	// take it now.
+	// ErrTypeBusy says that nothing was done, since this run cannot take it now, and
+	// asks to send the request again, as an update with a new id.
 	ErrTypeBusy = "Busy"
 	// ErrTypeDuplicateID refuses an id that another operation has.
 	ErrTypeDuplicateID = "DuplicateId"

@@ -93,8 +93,12 @@ func rejected() Reject {
 
 // goldens is one file for every message on the wire.
 func goldens() map[string]any {
-	maxQueued, uncounted := 1000, false
 	queued, head, reject := queuedRecord(), succeededRecord(), rejected()
+	maxQueued, uncounted := 1000, false
+	page := QueuePage{
+		PageAddress: PageAddress{WorkflowID: "page:0198c2c8-6a1c-7b5e-9a51-0123456789ab:3", RunID: "0198c2c8-6a1c-7b5e-9a51-ba9876543210"},
+		Offset:      100, Count: 350, Changed: []Record{queued}, Ended: true,
+	}
 	first, second := Operation{ID: "a1", OperationType: "http.request"}, Operation{ID: "a2", OperationType: "100100"}
 	return map[string]any{
 		"operation.json":         fullOperation(),
@@ -119,7 +123,7 @@ func goldens() map[string]any {
 		"record-failed.json":     failedRecord(),
 		"serializer-state.json": SerializerState{
 			Token: "customer-42", Refused: "start input: token \"other\" belongs to another workflow id", ChainStartedOn: day,
-			Head: &head, HeadSince: at(time.Minute), Queued: 2, Ending: 1,
+			Head: &head, HeadSince: at(time.Minute), Queued: 2, Pages: 1, Ending: 1,
 			Hold: &Hold{On: day, Reason: "maintenance"}, Failure: &FailureHold{On: day, OperationID: "a2", Sequence: 1_896_076_800_000_002},
 			Policy: Policy{OnFailure: HoldOnFailure, MaxQueued: maxQueued}, NextSequence: 1_896_076_800_000_005,
 			Counts: Counts{Accepted: 5, Duplicates: 1, Rejected: 1, Succeeded: 1, Failed: 2, Canceled: 3, UnknownFields: 4, Runs: 2},
@@ -153,6 +157,11 @@ func goldens() map[string]any {
 		"read-operation-reply.json": ReadOperationReply{
 			Found: true, Closed: true, Status: Failed, Operation: fullOperation(), Sequence: 1_896_076_800_000_001, N: 3,
 		},
+		"page-address.json":            page.PageAddress,
+		"find-in-pages-request.json":   FindInPagesRequest{OperationID: "a1", Pages: []PageAddress{page.PageAddress}, UpdateID: "u1"},
+		"find-in-pages-reply.json":     FindInPagesReply{Found: true, Page: 1, At: 2, Entry: json.RawMessage(`{"sequence":7}`)},
+		"list-reply-paged.json":        ListReply{Operations: []Record{}, Total: 500, Pages: []QueuePage{page}},
+		"find-reply-paged.json":        FindReply{Pages: []QueuePage{page}},
 		"read-checkpoint-request.json": ReadCheckpointRequest{OperationID: "a1"},
 		"explanation.json": Explanation{
 			Why:  []string{"it is Suspended (Waiting): it is postponed until 2030-01-31T09:00:00Z"},
@@ -360,10 +369,15 @@ func TestNamesOnTheWire(t *testing.T) {
 		ErrTypeOperationFailed: "OperationFailed", ErrTypeFail: "Fail", ErrTypeRetry: "Retry",
 		ErrTypeSuspend: "Suspend", ErrTypeBusy: "Busy",
 		ContentHashMemo: "contentHash", TokenMemo: "dependencyToken", SequenceMemo: "sequence", NameMemo: "name", TypeMemo: "operationType",
+		BacklogPageWorkflow: "BacklogPage", LoadPageActivity: "LoadPage", FindInPagesActivity: "FindInPages",
+		PageWorkflowID("r", 3):    "page:r:3",
 		SerializerWorkflowID("t"): "token:t", OperationWorkflowID("a"): "operation:a",
 	} {
 		require.Equal(t, want, got)
 	}
+	require.Equal(t, "release", ReleasePageSignalName)
+	require.True(t, IsPageWorkflowID(PageWorkflowID("r", 3)))
+	require.False(t, IsPageWorkflowID(OperationWorkflowID("page:r:3")))
 	require.Equal(t, map[string]string{
 		"DependencyToken": "Keyword", "OperationType": "Keyword", "OperationStatus": "Keyword", "OperationOwner": "Keyword",
 		"CorrelationId": "Keyword", "RegardingObject": "Keyword", "PostponeUntil": "Datetime", "QueueDepth": "Int",

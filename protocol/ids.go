@@ -14,6 +14,7 @@ import (
 const (
 	serializerPrefix = "token:"
 	operationPrefix  = "operation:"
+	pagePrefix       = "page:"
 )
 
 // A key is the token itself up to this many bytes of UTF-8; a longer token is
@@ -75,6 +76,15 @@ func SerializerKey(workflowID string) (key string, ok bool) {
 func TokenOfKey(key string) (token string, ok bool) {
 	return key, key != "" && TokenKey(key) == key
 }
+
+// PageWorkflowID is the workflow id of a page of a token's queue: chain is the
+// run id of the first run of its chain, which no other token's is.
+func PageWorkflowID(chain string, n int64) string {
+	return fmt.Sprintf("%s%s:%d", pagePrefix, chain, n)
+}
+
+// IsPageWorkflowID says whether a workflow id is that of a page.
+func IsPageWorkflowID(workflowID string) bool { return strings.HasPrefix(workflowID, pagePrefix) }
 
 // OperationWorkflowID is the workflow id of the operation's execution.
 func OperationWorkflowID(id string) string {

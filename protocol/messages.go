@@ -1,6 +1,9 @@
 package protocol
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // SerializerInput is the start input of a Serializer, as any client writes it.
 type SerializerInput struct {
@@ -47,8 +50,10 @@ type SerializerState struct {
 	// Head is the operation that was started and has not completed. Its own
 	// state is told by the query "operation" of its workflow.
 	Head *Record `json:"head,omitempty"`
-	// Queued is how many operations wait behind the head.
+	// Queued is how many operations wait behind the head, in Pages pages among
+	// them.
 	Queued int `json:"queued"`
+	Pages  int `json:"pages,omitempty"`
 	// Ending is how many ended while they queued and have no record yet.
 	Ending int `json:"ending"`
 	// HeadSince is when Head was started.
@@ -88,6 +93,10 @@ type ListReply struct {
 	Operations []Record `json:"operations"`
 	// Total is how many queue in all.
 	Total int `json:"total"`
+	// Pages are the parts of the queue, in the range that was asked for, that
+	// Operations leaves out since the serializer does not hold them: read them
+	// from the pages.
+	Pages []QueuePage `json:"pages,omitempty"`
 }
 
 // FindRequest is the argument of the query "find".
@@ -112,6 +121,9 @@ type FindReply struct {
 	// Reading says that submissions have arrived that are not read yet: the
 	// operation may be among them.
 	Reading bool `json:"reading,omitempty"`
+	// Pages are the parts of the queue that the serializer does not hold: where
+	// nothing else was found, the operation may be there.
+	Pages []QueuePage `json:"pages,omitempty"`
 }
 
 // OperationClosed is what an Operation answers its parent.
@@ -210,4 +222,43 @@ type ReadOperationReply struct {
 // operation, empty where there is none.
 type ReadCheckpointRequest struct {
 	OperationID string `json:"operationId"`
+}
+
+// PageAddress is a BacklogPage: by its workflow and by its run, so that another
+// with the same id is never taken for it.
+type PageAddress struct {
+	WorkflowID string `json:"workflowId"`
+	RunID      string `json:"runId"`
+}
+
+// FindInPagesRequest is the argument of the engine's activity "FindInPages".
+type FindInPagesRequest struct {
+	OperationID string        `json:"operationId"`
+	Pages       []PageAddress `json:"pages"`
+	// UpdateID is the request that asks for it.
+	UpdateID string `json:"updateId,omitempty"`
+}
+
+// FindInPagesReply is the answer of the engine's activity "FindInPages".
+type FindInPagesReply struct {
+	// Found says that one of the pages holds it: the one at Page of the request,
+	// at place At in it, as Entry.
+	Found bool            `json:"found"`
+	Page  int             `json:"page"`
+	At    int             `json:"at"`
+	Entry json.RawMessage `json:"entry,omitempty"`
+}
+
+// QueuePage is a part of a token's queue that a BacklogPage holds.
+type QueuePage struct {
+	PageAddress
+	// Offset is how many operations queue before it, Count how many it holds.
+	Offset int `json:"offset"`
+	Count  int `json:"count"`
+	// Changed are operations in it that were changed since: their records, or, for
+	// one that has left the queue, its id with the status that it left with.
+	Changed []Record `json:"changed,omitempty"`
+	// Ended says that all of its operations ended Canceled while they queued; their
+	// records are being written.
+	Ended bool `json:"ended,omitempty"`
 }

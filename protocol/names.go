@@ -17,6 +17,9 @@ const (
 	SerializerWorkflow = "Serializer"
 	// OperationWorkflow owns the life of one operation.
 	OperationWorkflow = "Operation"
+	// BacklogPageWorkflow holds a part of a long queue until its operations are
+	// taken back. Its start input is the page.
+	BacklogPageWorkflow = "BacklogPage"
 )
 
 // SubmitSignalName is the signal that submits operations to a Serializer. Its
@@ -48,10 +51,19 @@ const (
 	// ReadOperationActivity reads a completed operation that is to be run again:
 	// a ReadOperationRequest, answered by a ReadOperationReply.
 	ReadOperationActivity = "ReadOperation"
+	// LoadPageActivity reads what a BacklogPage holds: a PageAddress, answered by the
+	// page's start input.
+	LoadPageActivity = "LoadPage"
+	// FindInPagesActivity looks for an operation in pages: a FindInPagesRequest,
+	// answered by a FindInPagesReply.
+	FindInPagesActivity = "FindInPages"
 	// ReadCheckpointActivity reads the last heartbeat of a running handler: a
 	// ReadCheckpointRequest, answered by a Heartbeat.
 	ReadCheckpointActivity = "ReadCheckpoint"
 )
+
+// ReleasePageSignalName tells a BacklogPage that its operations were taken back.
+const ReleasePageSignalName = "release"
 
 // TokenHoldSignalName tells an Operation that its token is held, or no longer:
 // a TokenHold. One that waits does not start its handler while it is.

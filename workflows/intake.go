@@ -26,7 +26,7 @@ const jsonEncoding = "json/plain"
 // was one. It may yield but never waits. ctx is that of the calling coroutine.
 func (s *serializer) intake(ctx workflow.Context) (some bool) {
 	operations, size := 0, 0
-	for s.submissions.Len() > 0 {
+	for s.mayTakeIn() {
 		var raw converter.RawValue
 		if !s.submissions.ReceiveAsync(&raw) {
 			break
@@ -40,6 +40,18 @@ func (s *serializer) intake(ctx workflow.Context) (some bool) {
 		}
 	}
 	return some
+}
+
+// mayTakeIn says that there is something to read, and room for it.
+func (s *serializer) mayTakeIn() bool { return s.submissions.Len() > 0 && !s.queue.Saturated() }
+
+// intakeAll reads everything that has arrived, and waits where that is so much
+// that the loop has to put it into pages first.
+func (s *serializer) intakeAll(ctx workflow.Context) {
+	for s.intake(ctx); s.submissions.Len() > 0; s.intake(ctx) {
+		s.changed = true
+		_ = workflow.Await(ctx, func() bool { return s.submissions.Len() == 0 || s.mayTakeIn() }) // the context is never cancelled
+	}
 }
 
 // take hands one signal's operations to the queue; refused is why nothing can

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -13,10 +14,6 @@ import (
 const (
 	maxRejects     = 50
 	maxRejectBytes = 400
-	// maxQueuedBytes and, with what was asked of it, maxStateBytes keep the state
-	// that a run hands to the next one under the server's 2 MiB for one payload.
-	maxQueuedBytes = 3 << 19
-	maxStateBytes  = maxQueuedBytes + 1<<18
 	// entrySlack is what an entry may grow by a postponement and an end without
 	// a reason, so that neither can be refused for want of room.
 	entrySlack = 192
@@ -39,11 +36,20 @@ type Queue struct {
 	// HeadTold is the hold that the head was told of; it is told when that is no
 	// longer Hold.
 	HeadTold *protocol.Hold `json:"headTold,omitempty"`
-	// Waiting is behind it, in the order of acceptance.
+	// Behind it wait, in the order of acceptance, Front, the operations in Pages,
+	// and Waiting. Without pages Front may be empty before Waiting.
+	Front   []Entry `json:"front,omitempty"`
+	Pages   []Page  `json:"pages,omitempty"`
 	Waiting []Entry `json:"waiting,omitempty"`
+	// NextPage is the number of the last page of Chain, which is the run id of the
+	// chain's first run.
+	NextPage int64  `json:"nextPage,omitempty"`
+	Chain    string `json:"chain,omitempty"`
 	// Ended are those that ended while they queued and whose own execution,
 	// their record, has not closed yet.
-	Ended   []Entry           `json:"ended,omitempty"`
+	Ended []Entry `json:"ended,omitempty"`
+	// Doomed are pages whose operations all ended, and have no records yet.
+	Doomed  []Page            `json:"doomed,omitempty"`
 	Seen    Seen              `json:"seen"`
 	Rejects []protocol.Reject `json:"rejects,omitempty"`
 	Counts  protocol.Counts   `json:"counts"`
@@ -51,10 +57,14 @@ type Queue struct {
 	Hold    *protocol.Hold        `json:"hold,omitempty"`
 	Failure *protocol.FailureHold `json:"failure,omitempty"`
 	Policy  protocol.Policy       `json:"policy"`
-	// Bytes is what Head, Waiting and Ended may take, encoded.
+	// Bytes is what the entries in memory may take, encoded.
 	Bytes int `json:"bytes"`
 
-	queued map[string]bool // ids in Waiting; rebuilt after decoding
+	// Both are rebuilt after decoding: the ids that wait and are in memory, and
+	// what Waiting takes.
+	queued    map[string]bool
+	tailBytes int
+	pageLimit int // how much a page holds, where that is not the default
 }
 
 // Entry is one accepted operation in its token's order.
@@ -100,6 +110,7 @@ func (q *Queue) takeOver(before *Queue, byServer bool) *Queue {
 	next := max(q.NextSequence, before.NextSequence)
 	if byServer {
 		before.Counts.Runs++
+		before.adopt(q)
 		q = before
 	} else {
 		q.Head, q.HeadSince = before.Head, before.HeadSince
@@ -110,6 +121,18 @@ func (q *Queue) takeOver(before *Queue, byServer bool) *Queue {
 	}
 	q.NextSequence = next
 	return q
+}
+
+// adopt makes the queue of a chain before that of the chain that q began: its
+// pages keep the names that they have.
+func (q *Queue) adopt(next *Queue) {
+	for _, list := range [][]Page{q.Pages, q.Doomed} {
+		for i := range list {
+			list[i].Chain = cmp.Or(list[i].Chain, q.Chain)
+		}
+	}
+	q.Chain, q.NextPage = next.Chain, next.NextPage
+	q.restored(next.Chain, next.pageLimit)
 }
 
 // Submit takes one operation of a submission in. It is accepted, acknowledged
@@ -181,24 +204,33 @@ func (q *Queue) accept(o protocol.Operation, now time.Time) {
 		o.ID = q.freeID()
 	}
 	entry := Entry{Operation: o, Sequence: q.NextSequence, CreatedOn: now, Hash: o.ContentHash()}
-	err := q.checkLength()
-	if err == nil {
-		err = q.admit(&entry)
-	}
-	if err != nil {
+	if err := q.checkLength(); err != nil {
 		q.Reject(protocol.ErrTypeQueueFull, o.ID, err.Error(), now)
 		return
 	}
+	q.admit(&entry)
 	q.NextSequence++
 	q.push(entry)
 }
 
-// checkLength refuses what the token's policy has no place for.
+// checkLength refuses what there is no place for: by the token's policy, or since
+// the addresses of its pages would not fit the state.
 func (q *Queue) checkLength() error {
-	if limit := q.Policy.MaxQueued; limit > 0 && len(q.Waiting) >= limit {
-		return fmt.Errorf("the queue holds %d operations, and its maxQueued is %d: submit again when it is shorter", len(q.Waiting), limit)
+	switch limit := q.Policy.MaxQueued; {
+	case limit > 0 && q.Len() >= limit:
+		return fmt.Errorf("the queue holds %d operations, and its maxQueued is %d: submit again when it is shorter", q.Len(), limit)
+	case len(q.Pages)+len(q.Doomed) >= maxPages:
+		return fmt.Errorf("the queue holds %d operations in %d pages, which is as many as there may be: submit again when it is shorter", q.Len(), maxPages)
 	}
 	return nil
+}
+
+// admit counts an entry in; the caller gives it its place.
+func (q *Queue) admit(entry *Entry) {
+	entry.Bytes = jsonBytes(*entry) + entrySlack
+	q.Counts.Accepted++
+	q.Seen.Add(entry.Operation.ID, entry.Hash)
+	q.Bytes += entry.Bytes
 }
 
 // freeID is the id of an operation that came without one. Where somebody chose
@@ -216,17 +248,88 @@ func (q *Queue) freeID() string {
 func (q *Queue) push(entry Entry) {
 	q.Waiting = append(q.Waiting, entry)
 	q.index()[entry.Operation.ID] = true
+	q.tailBytes += entry.Bytes
 }
 
-// index is the set of ids in Waiting.
+// index is the set of ids that wait and are in memory.
 func (q *Queue) index() map[string]bool {
-	if q.queued == nil {
-		q.queued = make(map[string]bool, len(q.Waiting))
-		for _, entry := range q.Waiting {
+	if q.queued != nil {
+		return q.queued
+	}
+	q.queued = make(map[string]bool, len(q.Front)+len(q.Waiting))
+	for _, list := range q.inMemory() {
+		for _, entry := range list {
 			q.queued[entry.Operation.ID] = true
 		}
 	}
 	return q.queued
+}
+
+// inMemory are the lists of entries that wait and are in memory.
+func (q *Queue) inMemory() [][]Entry {
+	lists := [][]Entry{q.Front, q.Waiting}
+	for _, page := range q.Pages {
+		if len(page.Entries) > 0 {
+			lists = append(lists, page.Entries)
+		}
+	}
+	return lists
+}
+
+// restored makes a queue that was decoded whole again; pageLimit is how much a
+// page holds.
+func (q *Queue) restored(chain string, pageLimit int) {
+	q.queued, q.tailBytes, q.pageLimit = nil, bytesIn(q.Waiting), pageLimit
+	if q.Chain == "" {
+		q.Chain = chain
+	}
+}
+
+// place is where an entry waits: in Waiting, or in Front.
+type place struct {
+	tail bool
+	at   int
+}
+
+func (q *Queue) listOf(p place) *[]Entry {
+	if p.tail {
+		return &q.Waiting
+	}
+	return &q.Front
+}
+
+func (q *Queue) entryAt(p place) *Entry { return &(*q.listOf(p))[p.at] }
+
+// positionOf is 1 for the next to start.
+func (q *Queue) positionOf(p place) int {
+	if p.tail {
+		return len(q.Front) + q.paged() + p.at + 1
+	}
+	return p.at + 1
+}
+
+// positionByID is the position of one that waits and is in memory; 0 of any
+// other.
+func (q *Queue) positionByID(id string) int {
+	byID := func(e Entry) bool { return e.Operation.ID == id }
+	if p, err := q.waitingAt(id); err == nil {
+		return q.positionOf(p)
+	}
+	for i := range q.Pages {
+		if at := slices.IndexFunc(q.Pages[i].Entries, byID); at >= 0 {
+			return q.offsetOf(&q.Pages[i]) + at + 1
+		}
+	}
+	return 0
+}
+
+// next is where the first that waits is; false where none does, or where it is in
+// a page.
+func (q *Queue) next() (place, bool) {
+	if len(q.Front) > 0 {
+		return place{}, true
+	}
+	return place{tail: true}, len(q.Pages) == 0 && len(q.Waiting) > 0
 }
 
 // Reject records a submission that was not accepted, the last 50 of them.
@@ -240,13 +343,14 @@ func (q *Queue) Reject(errorType, id, reason string, now time.Time) {
 
 // TakeHead makes the first that waits the head; nil where none may start.
 func (q *Queue) TakeHead(now time.Time) *Entry {
-	if q.Head != nil || len(q.Waiting) == 0 || !q.MayStart() {
+	first, ok := q.next()
+	if q.Head != nil || !ok || !q.MayStart() {
 		return nil
 	}
-	return q.makeHead(0, now)
+	return q.makeHead(first, now)
 }
 
-func (q *Queue) makeHead(at int, now time.Time) *Entry {
+func (q *Queue) makeHead(at place, now time.Time) *Entry {
 	entry := q.remove(at)
 	q.Head, q.HeadSince, q.HeadTold = &entry, &now, nil
 	return q.Head
@@ -297,19 +401,24 @@ func (q *Queue) count(status protocol.StatusCode) {
 	}
 }
 
-// remove takes the entry at that place out of Waiting.
-func (q *Queue) remove(at int) Entry {
-	entry := q.Waiting[at]
+// remove takes the entry at that place out.
+func (q *Queue) remove(p place) Entry {
+	list := q.listOf(p)
+	entry := (*list)[p.at]
 	delete(q.index(), entry.Operation.ID)
-	if at == 0 {
-		q.Waiting = q.Waiting[1:] // the head is taken often: no copying
+	if p.at == 0 {
+		*list = (*list)[1:] // the head is taken often: no copying
 	} else {
-		q.Waiting = slices.Delete(q.Waiting, at, at+1)
+		*list = slices.Delete(*list, p.at, p.at+1)
+	}
+	if p.tail {
+		q.tailBytes -= entry.Bytes
 	}
 	return entry
 }
 
-// find answers the entry of an operation that has not completed.
+// find answers the entry of an operation that has not completed, if it is in
+// memory.
 func (q *Queue) find(id string) *Entry {
 	if q.Head != nil && q.Head.Operation.ID == id {
 		return q.Head
@@ -321,12 +430,17 @@ func (q *Queue) find(id string) *Entry {
 	if !q.index()[id] {
 		return nil
 	}
-	return &q.Waiting[slices.IndexFunc(q.Waiting, byID)]
+	for _, list := range q.inMemory() {
+		if at := slices.IndexFunc(list, byID); at >= 0 {
+			return &list[at]
+		}
+	}
+	return nil
 }
 
 // Idle says that nothing is left to do, and nothing to remember.
 func (q *Queue) Idle() bool {
-	return q.Head == nil && len(q.Waiting) == 0 && len(q.Ended) == 0 && q.MayStart() && q.Policy == protocol.Policy{}
+	return q.Head == nil && q.Len() == 0 && q.ending() == 0 && q.MayStart() && q.Policy == protocol.Policy{}
 }
 
 // idToShow is the id where it could be read and may be shown.

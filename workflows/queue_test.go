@@ -3,7 +3,6 @@ package workflows
 import (
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -90,114 +89,90 @@ func TestQueueForgetsTheOldestIDs(t *testing.T) {
 	require.Equal(t, int64(2), q.Counts.Duplicates, "but it is while it waits")
 }
 
-// The server ends a workflow whose state does not fit one payload, and its
-// queue with it.
+// The server ends a workflow whose state does not fit one payload, and its queue
+// with it. What does not fit is in pages.
 func TestWhatARunHandsOverFitsOnePayload(t *testing.T) {
 	t.Parallel()
-	for name, data := range map[string]string{
-		"nothing":        "",
-		"a little":       strings.Repeat("x", 100),
-		"64 KiB":         strings.Repeat("x", 64<<10),
-		"256 KiB":        strings.Repeat("x", 255<<10),
-		"of characters":  strings.Repeat("🚀", 1000),
-		"that is longer": strings.Repeat("<", 30<<10),
+	for name, tc := range map[string]struct {
+		data       string
+		operations int
+		limit      int
+	}{
+		"nothing":           {"", 4000, 256 << 10},
+		"a little":          {strings.Repeat("x", 100), 3000, 256 << 10},
+		"64 KiB":            {strings.Repeat("x", 64<<10), 30, 512 << 10},
+		"of characters":     {strings.Repeat("🚀", 1000), 300, 256 << 10},
+		"that is escaped":   {strings.Repeat("<", 4<<10), 60, 384 << 10},
+		"as long as may be": {strings.Repeat("x", 255<<10), 12, 768 << 10},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			q := fullQueue(t, data)
-			require.LessOrEqual(t, q.Bytes, maxQueuedBytes)
-			checkRejects(t, q)
-			fitsOnePayload(t, q)
+			for what, ask := range map[string]func(*Queue){
+				"as it is":      func(*Queue) {},
+				"all cancelled": func(q *Queue) { q.CancelAll(strings.Repeat("<", 1000)) },
+				"many changed": func(q *Queue) {
+					for _, list := range [][]Entry{q.Front, q.Waiting} {
+						for _, entry := range list {
+							_, err := q.Postpone(entry.Operation.ID, day.Add(time.Hour+time.Nanosecond), protocol.Taken{
+								Action: protocol.ActionPostpone, On: day.Add(1), Identity: "12345@host.example.com", Reason: "maintenance",
+							})
+							require.NoError(t, err)
+						}
+					}
+				},
+				"cancelled one by one until it is too much": func(q *Queue) {
+					for err := error(nil); err == nil && len(q.Front) > 0; {
+						_, err = q.Cancel(q.Front[0].Operation.ID, protocol.Taken{Action: protocol.ActionCancel, On: day, Reason: strings.Repeat("<", 1000)})
+					}
+				},
+			} {
+				q := longQueue(t, tc.data, tc.operations)
+				ask(q)
+				startPages(q)
+				carriedBytes := len(encode(t, carried{Queue: q}))
+				require.Less(t, carriedBytes+maxAnswerBytes, 2<<20)
+				if what == "as it is" {
+					require.LessOrEqual(t, carriedBytes, tc.limit, "%s: %d bytes", what, carriedBytes)
+				}
+			}
 		})
 	}
 }
 
-// fullQueue has a head, as much behind it as it takes, and full lists of
-// everything else.
-func fullQueue(t *testing.T, data string) *Queue {
+// longQueue has a head, so many operations behind it, and full lists of
+// everything else; its pages are started as it grows.
+func longQueue(t *testing.T, data string, operations int) *Queue {
 	t.Helper()
 	q := NewQueue(strings.Repeat("🚀", 256), day)
-	fill(t, q, data)
-	q.TakeHead(day)
-	fill(t, q, data)
-	fill(t, q, "")
+	q.restored("0198c2c8-6a1c-7b5e-9a51-0123456789ab", 0)
+	for i := range operations {
+		q.Submit(encode(t, protocol.Operation{ID: fmt.Sprintf("operation-%d", i), OperationType: "a", Data: encode(t, data)}), day)
+		q.TakeHead(day)
+		startPages(q)
+	}
+	require.Equal(t, operations-1, q.Len())
 	for range maxRejects {
 		q.Submit(encode(t, protocol.Operation{ID: strings.Repeat("<", 128), Name: strings.Repeat("<", 257), OwnerID: strings.Repeat("<", 256)}), day)
 	}
 	return q
 }
 
-// fill submits until the queue is full.
-func fill(t *testing.T, q *Queue, data string) {
-	t.Helper()
-	before := q.Counts.Rejected
-	for i := 0; q.Counts.Rejected == before; i++ {
-		q.Submit(encode(t, protocol.Operation{
-			ID: fmt.Sprintf("%s-%d-%d", strings.Repeat("<", 100), q.Counts.Accepted, i), OperationType: "a", Data: encode(t, data),
-		}), day)
+// startPages spills what must be, and has all pages started.
+func startPages(q *Queue) {
+	q.Spill()
+	for _, page := range q.ToStart() {
+		q.PageStarted(&Page{N: page.N, Chain: page.Chain}, "0198c2c8-6a1c-7b5e-9a51-0123456789ab")
 	}
-	last := q.Rejects[len(q.Rejects)-1]
-	require.Equal(t, protocol.ErrTypeQueueFull, last.Type)
-	require.Contains(t, last.Reason, "the limit is 1572864")
 }
 
-// fitsOnePayload also counts the answers that a serializer carries.
-func fitsOnePayload(t *testing.T, q *Queue) {
-	t.Helper()
-	require.Less(t, len(encode(t, carried{Queue: q}))+maxAnswerBytes, 2<<20)
-}
-
-// What the queue's bound does not count, on top of what it does.
-func TestWhatARunHandsOverFitsOnePayloadWhateverWasAsked(t *testing.T) {
+// There is an end to it, far away, and it is told.
+func TestQueueHasAnEnd(t *testing.T) {
 	t.Parallel()
-	for name, ask := range map[string]func(*Queue){
-		"a head that grows when it is encoded": func(q *Queue) {
-			q.Submit(json.RawMessage(`{"id":"head","operationType":"a","data":"`+strings.Repeat("<", 250<<10)+`"}`), day)
-			q.TakeHead(day)
-			fill(t, q, "")
-		},
-		"everything postponed": func(q *Queue) {
-			fill(t, q, "")
-			for _, entry := range q.Waiting {
-				_, err := q.Postpone(entry.Operation.ID, day.Add(time.Hour+time.Nanosecond),
-					protocol.Taken{Action: protocol.ActionPostpone, On: day.Add(1), Identity: "12345@host.example.com"})
-				require.NoError(t, err)
-			}
-			fill(t, q, "")
-		},
-		"everything cancelled": func(q *Queue) {
-			fill(t, q, "")
-			q.CancelAll(cancelledReason)
-		},
-		"everything cancelled for a reason that grows when it is encoded": func(q *Queue) {
-			fill(t, q, "")
-			q.CancelAll(strings.Repeat("<", 1000))
-		},
-		"actions with long reasons until there is no room": func(q *Queue) {
-			fill(t, q, "")
-			refused := 0
-			for _, entry := range slices.Clone(q.Waiting) {
-				_, err := q.Postpone(entry.Operation.ID, day.Add(time.Hour), protocol.Taken{On: day, Reason: strings.Repeat("<", 1000)})
-				if err != nil {
-					require.ErrorIs(t, err, &protocol.Refusal{Type: protocol.ErrTypeQueueFull})
-					refused++
-				}
-			}
-			require.Positive(t, refused)
-			q.CancelAll(strings.Repeat("<", 1000))
-		},
-		"everything cancelled, and filled again": func(q *Queue) {
-			fill(t, q, "")
-			q.CancelAll(cancelledReason)
-			fill(t, q, "")
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			q := NewQueue(testToken, day)
-			ask(q)
-			fitsOnePayload(t, q)
-		})
-	}
+	q := NewQueue(testToken, day)
+	q.Pages = make([]Page, maxPages)
+	q.Submit(json.RawMessage(`{"operationType":"a"}`), day)
+	require.Equal(t, protocol.ErrTypeQueueFull, q.Rejects[0].Type)
+	require.Contains(t, q.Rejects[0].Reason, "in 3000 pages, which is as many as there may be")
 }
 
 // SPEC 1.2: an id is unique, whoever chose it. The id that an operation without

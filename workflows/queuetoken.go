@@ -28,7 +28,10 @@ func (q *Queue) HoldToken(r protocol.HoldRequest, now time.Time) {
 }
 
 // Release lets the token go on, whatever held it.
-func (q *Queue) Release() { q.Hold, q.Failure = nil, nil }
+func (q *Queue) Release(now time.Time) {
+	q.Hold, q.Failure = nil, nil
+	q.dropLost(protocol.Hold{On: now})
+}
 
 // ReleaseIfDue ends a hold whose time is over.
 func (q *Queue) ReleaseIfDue(now time.Time) {
@@ -103,20 +106,16 @@ func (q *Queue) Rerun(r protocol.RerunRequest, updateID string, was protocol.Rea
 	if inPlace {
 		entry.Sequence, entry.N = q.Failure.Sequence, was.N
 	}
-	if err := q.admit(&entry); err != nil {
-		return protocol.Record{}, err
-	}
-	position := len(q.Waiting) + 1
+	q.admit(&entry)
 	if inPlace {
-		position = 1
 		q.Failure = nil
-		q.Waiting = slices.Insert(q.Waiting, 0, entry)
+		q.Front = slices.Insert(q.Front, 0, entry)
 		q.index()[o.ID] = true
-	} else {
-		q.NextSequence++
-		q.push(entry)
+		return q.record(entry, 1, now), nil
 	}
-	return q.record(entry, position, now), nil
+	q.NextSequence++
+	q.push(entry)
+	return q.record(entry, q.Len(), now), nil
 }
 
 // checkRerun refuses what is not an operation of this token that Failed or was
@@ -124,8 +123,7 @@ func (q *Queue) Rerun(r protocol.RerunRequest, updateID string, was protocol.Rea
 func (q *Queue) checkRerun(id string, was protocol.ReadOperationReply, now time.Time) error {
 	switch entry := q.find(id); {
 	case entry != nil && !was.Closed:
-		at := slices.IndexFunc(q.Waiting, func(e Entry) bool { return e.Operation.ID == id })
-		return protocol.CheckAction(id, q.record(*entry, at+1, now).StatusCode, protocol.ActionRerun)
+		return protocol.CheckAction(id, q.record(*entry, q.positionByID(id), now).StatusCode, protocol.ActionRerun)
 	case !was.Found, was.Operation.DependencyToken != q.Token:
 		return &protocol.Refusal{
 			Type: protocol.ErrTypeOperationNotFound, Code: protocol.CodeMissingID, OperationID: id,
@@ -144,19 +142,4 @@ func newID(r protocol.RerunRequest, updateID string) string {
 	}
 	sum := sha256.Sum256([]byte(updateID))
 	return cut(r.OperationID, protocol.MaxIDBytes-17) + "~" + hex.EncodeToString(sum[:8])
-}
-
-// admit takes an entry's room and its id; the caller gives it its place.
-func (q *Queue) admit(entry *Entry) error {
-	entry.Bytes = jsonBytes(*entry) + entrySlack
-	if q.Bytes+entry.Bytes > maxQueuedBytes {
-		return &protocol.Refusal{
-			Type: protocol.ErrTypeQueueFull, OperationID: entry.Operation.ID,
-			Message: fmt.Sprintf("the queue holds %d operations in %d bytes, the limit is %d: submit again when it is shorter", len(q.Waiting), q.Bytes, maxQueuedBytes),
-		}
-	}
-	q.Counts.Accepted++
-	q.Seen.Add(entry.Operation.ID, entry.Hash)
-	q.Bytes += entry.Bytes
-	return nil
 }

@@ -34,8 +34,8 @@ func (q *Queue) record(entry Entry, position int, now time.Time) protocol.Record
 	}
 	if position > 0 && q.Head != nil {
 		r.BlockedBy, r.BlockedSince = q.Head.Operation.ID, q.HeadSince
-	} else if position > 1 {
-		r.BlockedBy = q.Waiting[0].Operation.ID
+	} else if first, ok := q.next(); ok && position > 1 {
+		r.BlockedBy = q.entryAt(first).Operation.ID
 	}
 	r.StateCode = r.StatusCode.State()
 	return r
@@ -44,7 +44,7 @@ func (q *Queue) record(entry Entry, position int, now time.Time) protocol.Record
 // State answers the query "state".
 func (q *Queue) State(now time.Time) protocol.SerializerState {
 	state := protocol.SerializerState{
-		Token: q.Token, ChainStartedOn: q.ChainStartedOn, Queued: len(q.Waiting), Ending: len(q.Ended),
+		Token: q.Token, ChainStartedOn: q.ChainStartedOn, Queued: q.Len(), Pages: len(q.Pages), Ending: q.ending(),
 		NextSequence: q.NextSequence, Counts: q.Counts, Rejects: q.Rejects,
 		Hold: q.Hold, Failure: q.Failure, Policy: q.Policy, HeadSince: q.HeadSince,
 	}
@@ -67,11 +67,65 @@ func (q *Queue) List(request protocol.ListRequest, now time.Time) (protocol.List
 	if request.Offset < 0 {
 		return protocol.ListReply{}, fmt.Errorf("offset: %d is less than 0", request.Offset)
 	}
-	reply := protocol.ListReply{Operations: []protocol.Record{}, Total: len(q.Waiting)}
-	for at := request.Offset; at < len(q.Waiting) && len(reply.Operations) < limit; at++ {
-		reply.Operations = append(reply.Operations, q.record(q.Waiting[at], at+1, now))
+	r := &lister{queue: q, from: request.Offset, to: request.Offset + limit, now: now}
+	r.reply = protocol.ListReply{Operations: []protocol.Record{}, Total: q.Len()}
+	r.entries(q.Front)
+	for i := range q.Pages {
+		r.page(&q.Pages[i])
 	}
-	return reply, nil
+	r.entries(q.Waiting)
+	return r.reply, nil
+}
+
+// lister goes through the queue from its first operation on.
+type lister struct {
+	queue            *Queue
+	from, to, offset int
+	now              time.Time
+	reply            protocol.ListReply
+}
+
+func (l *lister) entries(list []Entry) {
+	for at := max(0, l.from-l.offset); at < len(list) && l.offset+at < l.to; at++ {
+		l.reply.Operations = append(l.reply.Operations, l.queue.record(list[at], l.offset+at+1, l.now))
+	}
+	l.offset += len(list)
+}
+
+func (l *lister) page(page *Page) {
+	if page.RunID == "" {
+		l.entries(page.Entries)
+		return
+	}
+	if l.offset < l.to && l.offset+page.Count > l.from {
+		l.reply.Pages = append(l.reply.Pages, protocol.QueuePage{
+			PageAddress: l.queue.Address(page), Offset: l.offset, Count: page.Count, Changed: l.queue.changedIn(page, l.now),
+		})
+	}
+	l.offset += page.Count
+}
+
+// changedIn are the operations of a page that something was asked of, as far as
+// the queue itself knows them.
+func (q *Queue) changedIn(page *Page, now time.Time) (records []protocol.Record) {
+	for _, change := range page.Changes {
+		record := protocol.Record{Operation: protocol.Operation{ID: change.ID}, LastAction: change.LastAction, StatusCode: protocol.Canceled}
+		if change.Removed {
+			record.StateCode = record.StatusCode.State()
+			records = append(records, record)
+			continue
+		}
+		entry := Entry{Operation: record.Operation}
+		change.applyTo(&entry)
+		record.PostponeUntil = entry.Operation.PostponeUntil
+		record.StatusCode = protocol.WaitingForResources
+		if record.PostponeUntil != nil && record.PostponeUntil.After(now) {
+			record.StatusCode, record.SuspendReason = protocol.Waiting, protocol.SuspendPostponed
+		}
+		record.StateCode = record.StatusCode.State()
+		records = append(records, record)
+	}
+	return records
 }
 
 // Find answers the query "find".
@@ -88,15 +142,24 @@ func (q *Queue) Find(id string, now time.Time) protocol.FindReply {
 	reply.Seen, _ = q.Seen.Find(id, "")
 	entry := q.find(id)
 	if entry == nil {
+		list := &lister{queue: q, to: q.Len(), now: now, offset: len(q.Front)}
+		for i := range q.Pages {
+			list.page(&q.Pages[i])
+		}
+		for i := range q.Doomed {
+			list.reply.Pages = append(list.reply.Pages, protocol.QueuePage{
+				PageAddress: q.Address(&q.Doomed[i]), Count: q.Doomed[i].Count, Changed: q.changedIn(&q.Doomed[i], now), Ended: true,
+			})
+		}
+		reply.Pages = list.reply.Pages
 		return reply
 	}
 	reply.Found = true
-	at, err := q.waitingAt(id)
-	if err != nil {
+	position := q.positionByID(id)
+	if position == 0 {
 		reply.WorkflowID = protocol.OperationWorkflowID(id)
-		at = -1
 	}
-	record := q.record(*entry, at+1, now)
+	record := q.record(*entry, position, now)
 	record.Data = entry.Operation.Data
 	reply.Record = &record
 	return reply
@@ -116,12 +179,17 @@ func (q *Queue) Details(now time.Time) string {
 		fmt.Fprintf(&b, "**Head** %s\n\n", q.row(q.record(*q.Head, 0, now)))
 	}
 	q.writeHolds(&b)
-	fmt.Fprintf(&b, "**Queue** %d waiting\n\n", len(q.Waiting))
-	for at := 0; at < len(q.Waiting) && at < detailRows; at++ {
-		fmt.Fprintf(&b, "%d. %s\n", at+1, q.row(q.record(q.Waiting[at], at+1, now)))
+	fmt.Fprintf(&b, "**Queue** %d waiting\n\n", q.Len())
+	shown, _ := q.List(protocol.ListRequest{Limit: detailRows}, now) // the limit is a good one
+	for _, record := range shown.Operations {
+		fmt.Fprintf(&b, "%d. %s\n", record.Position, q.row(record))
 	}
-	if more := len(q.Waiting) - detailRows; more > 0 {
-		fmt.Fprintf(&b, "\n… and %d more\n", more)
+	if more := q.Len() - len(shown.Operations); more > 0 {
+		fmt.Fprintf(&b, "\n… and %d more", more)
+		if len(q.Pages) > 0 {
+			fmt.Fprintf(&b, ", in %d pages", len(q.Pages))
+		}
+		b.WriteString("\n")
 	}
 	c := q.Counts
 	fmt.Fprintf(&b, "\n**So far** %d accepted, %d duplicates, %d refused; %d succeeded, %d failed, %d canceled; run %d\n",

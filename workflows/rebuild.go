@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -27,7 +28,7 @@ func RebuildToken(workflowID string, events []*historypb.HistoryEvent, before an
 	r := &rebuild{
 		workflowID: workflowID, looking: scheduled(events, protocol.FindPredecessorActivity),
 		times: map[int64]time.Time{}, children: map[int64]rebuiltChild{}, activities: map[int64]string{}, looks: map[int64]string{},
-		rereads: map[int64]protocol.ReadOperationRequest{},
+		rereads: map[int64]protocol.ReadOperationRequest{}, pages: newRebuiltPages(),
 	}
 	if state, ok := before.(carried); ok {
 		r.before = &predecessor{state: state, byServer: byServer}
@@ -96,6 +97,7 @@ type rebuild struct {
 	cancelled bool
 
 	began    time.Time // when the run did
+	chain    string    // the first run of its chain
 	last     time.Time
 	times    map[int64]time.Time // when each workflow task started
 	task     time.Time           // when the last one that was completed did
@@ -108,6 +110,7 @@ type rebuild struct {
 	// the last workflow task.
 	rereads map[int64]protocol.ReadOperationRequest
 	reruns  []rebuiltRerun
+	pages   rebuiltPages
 }
 
 // rebuiltRerun is an operation to run again, and what the engine knew of it.
@@ -134,7 +137,7 @@ func (r *rebuild) read(event *historypb.HistoryEvent) error {
 	switch event.GetEventType() {
 	case enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
 		a := event.GetWorkflowExecutionStartedEventAttributes()
-		r.input, r.began = rawPayload(a.GetInput(), 0), r.last
+		r.input, r.began, r.chain = rawPayload(a.GetInput(), 0), r.last, a.GetFirstExecutionRunId()
 		if a.GetContinuedExecutionRunId() != "" {
 			r.state = rawPayload(a.GetInput(), 1)
 		}
@@ -165,6 +168,13 @@ func (r *rebuild) readExecution(event *historypb.HistoryEvent) error {
 	switch event.GetEventType() {
 	case enumspb.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED:
 		return r.started(event)
+	case enumspb.EVENT_TYPE_MARKER_RECORDED:
+		r.noteSettings(event.GetMarkerRecordedEventAttributes())
+	case enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED:
+		a := event.GetChildWorkflowExecutionStartedEventAttributes()
+		r.pageStarted(a.GetInitiatedEventId(), a.GetWorkflowExecution().GetRunId())
+	case enumspb.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_FAILED:
+		r.pageStarted(event.GetStartChildWorkflowExecutionFailedEventAttributes().GetInitiatedEventId(), "")
 	case enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED:
 		r.closed(event.GetChildWorkflowExecutionCompletedEventAttributes().GetInitiatedEventId(), protocol.Succeeded)
 	case enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_FAILED:
@@ -205,7 +215,7 @@ func (r *rebuild) scheduled(event *historypb.HistoryEvent) error {
 		r.rereads[event.GetEventId()] = request
 		return err
 	}
-	return nil
+	return r.pageAsked(event, input)
 }
 
 // answered follows what the run did with an answer of the engine's.
@@ -226,6 +236,10 @@ func (r *rebuild) answered(scheduled int64, answer converter.RawValue) error {
 			return err
 		}
 		r.queue = r.queue.takeOver(state.Queue, r.byServer)
+	case protocol.LoadPageActivity:
+		return r.pageLoaded(scheduled, answer)
+	case protocol.FindInPagesActivity:
+		return r.searched(scheduled, answer)
 	case protocol.ReadOperationActivity:
 		var was protocol.ReadOperationReply
 		if err := json.Unmarshal(answer.Payload().GetData(), &was); err != nil {
@@ -284,10 +298,12 @@ func (r *rebuild) begin() {
 	var before carried
 	if payload := r.state.Payload(); payload != nil && json.Unmarshal(payload.GetData(), &before) == nil && before.Queue != nil {
 		r.queue, r.answers, r.refused = before.Queue, before.Answers, before.Refused
+		r.queue.restored(r.chain, 0)
 		return
 	}
 	token, refused, _ := tokenOf(r.workflowID, r.input)
 	r.queue, r.refused = NewQueue(token, r.began), refused
+	r.queue.restored(r.chain, 0)
 	if r.before != nil && r.before.state.Queue != nil && refused == "" {
 		r.queue = r.queue.takeOver(r.before.state.Queue, r.before.byServer)
 	}
@@ -305,6 +321,10 @@ func (r *rebuild) apply(update *historypb.WorkflowExecutionUpdateAcceptedEventAt
 		return // it is done when what it asked the engine is answered
 	}
 	answer, err := r.carryOutUpdate(input.GetName(), raw.Payload().GetData(), now)
+	if isPaged(err) || errors.Is(err, &protocol.Refusal{Type: protocol.ErrTypeBusy}) {
+		r.pages.searches[id] = update // it is done when the engine has looked in the pages
+		return
+	}
 	r.answers.add(id, answer, err)
 }
 
@@ -313,11 +333,11 @@ func (r *rebuild) carryOutUpdate(name string, encoded []byte, now time.Time) (an
 	switch name {
 	case protocol.PostponeUpdateName:
 		return withRequest(encoded, func(p protocol.PostponeRequest) (any, error) {
-			return r.queue.Postpone(p.OperationID, p.Until, taken(protocol.ActionPostpone, now, p.Reason, p.Identity))
+			return r.queue.act(p.OperationID, p, taken(protocol.ActionPostpone, now, p.Reason, p.Identity))
 		})
 	case protocol.CancelUpdateName, protocol.ResumeUpdateName, protocol.PauseUpdateName:
 		return withRequest(encoded, func(a protocol.ActionRequest) (any, error) {
-			return r.queue.act(a.OperationID, taken(protocol.Action(name), now, a.Reason, a.Identity))
+			return r.queue.act(a.OperationID, protocol.PostponeRequest{}, taken(protocol.Action(name), now, a.Reason, a.Identity))
 		})
 	case protocol.HoldUpdateName:
 		return withRequest(encoded, func(h protocol.HoldRequest) (any, error) {
@@ -333,7 +353,7 @@ func (r *rebuild) carryOutUpdate(name string, encoded []byte, now time.Time) (an
 	return withRequest(encoded, func(t protocol.TokenRequest) (any, error) {
 		switch name {
 		case protocol.ReleaseUpdateName:
-			r.queue.Release()
+			r.queue.Release(now)
 		case protocol.SkipUpdateName:
 			r.queue.Skip()
 		case protocol.CancelAllUpdateName:
@@ -355,6 +375,9 @@ func withRequest[T any](encoded []byte, do func(T) (any, error)) (any, error) {
 // execution. Whether that came to be is found out by whoever adopts the head.
 func (r *rebuild) started(event *historypb.HistoryEvent) error {
 	a := event.GetStartChildWorkflowExecutionInitiatedEventAttributes()
+	if protocol.IsPageWorkflowID(a.GetWorkflowId()) {
+		return r.pageInitiated(event)
+	}
 	id, ok := protocol.OperationID(a.GetWorkflowId())
 	if !ok {
 		return fmt.Errorf("workflow id %q is not one of an operation", a.GetWorkflowId())

@@ -28,6 +28,9 @@ type Options struct {
 	// had closed it. The look is one activity on the engine's queue and a share of
 	// one visibility request.
 	NoLookBack bool
+	// PageBytes is how much of a long queue one page holds; default 64 KiB, at most
+	// 128 KiB. Smaller ones are for tests.
+	PageBytes int
 }
 
 func (o Options) withDefaults() Options {
@@ -39,6 +42,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MaxRunSignals <= 0 {
 		o.MaxRunSignals = 5000
+	}
+	if o.PageBytes <= 0 || o.PageBytes > maxPageBytes {
+		o.PageBytes = defaultPageBytes
 	}
 	return o
 }
@@ -62,6 +68,7 @@ func Register(w Registry, cat *catalogue.Catalogue, o Options) {
 	}
 	register(protocol.SerializerWorkflow, d.Serializer)
 	register(protocol.OperationWorkflow, d.Operation)
+	register(protocol.BacklogPageWorkflow, d.BacklogPage)
 }
 
 // definitions are the workflow functions with what the worker knows. Nothing

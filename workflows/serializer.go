@@ -42,6 +42,7 @@ type serializer struct {
 	ending    bool // this run takes no more updates
 	idle      idleTimer
 	hold      holdTimer
+	pages     paging
 	telling   workflow.Future // the head is being told of the token's hold
 }
 
@@ -63,6 +64,7 @@ type settings struct {
 	MaxRunEvents     int           `json:"maxRunEvents"`
 	MaxRunSignals    int           `json:"maxRunSignals"`
 	NoLookBack       bool          `json:"noLookBack,omitempty"`
+	PageBytes        int           `json:"pageBytes,omitempty"`
 }
 
 const (
@@ -144,6 +146,7 @@ func (s *serializer) recordSettings() error {
 	if err := recorded.Get(&s.settings); err != nil {
 		return err
 	}
+	s.queue.restored(workflow.GetInfo(s.ctx).FirstRunID, s.settings.PageBytes)
 	if !s.settings.SearchAttributes || s.refused != "" || s.queue.Counts.Runs > 0 {
 		return nil
 	}
@@ -162,6 +165,7 @@ func (s *serializer) run() error {
 		if over, err := s.endIfOver(); over {
 			return err
 		}
+		s.turnPages()
 		s.startHead()
 		s.startEnded()
 		s.tellHead()
@@ -177,7 +181,10 @@ func (s *serializer) run() error {
 
 // hasWork says whether the loop must turn again.
 func (s *serializer) hasWork() bool {
-	if s.submissions.Len() > 0 || s.changed || s.idle.fired() || s.hold.fired(s) || s.mustCancel() || s.mustTell() || s.wasReset() {
+	if s.mayTakeIn() || s.changed || s.mustCancel() || s.wasReset() {
+		return true
+	}
+	if s.idle.fired() || s.hold.fired(s) || s.mustTell() || s.pages.hasNews() {
 		return true
 	}
 	if s.head != nil && s.head.hasNews() {
@@ -249,12 +256,14 @@ func (s *serializer) headStands() bool {
 // refuses the close and runs this task again.
 func (s *serializer) end(complete bool) (over bool, err error) {
 	s.ending = true
-	if err := workflow.Await(s.ctx, func() bool {
-		return workflow.AllHandlersFinished(s.ctx) && s.allStarted() && (s.telling == nil || s.telling.IsReady())
-	}); err != nil {
-		return true, err
-	}
-	for s.intake(s.ctx) { // may yield: until nothing came
+	for drained := false; !drained; {
+		if err := s.settle(); err != nil {
+			return true, err
+		}
+		drained = !s.intake(s.ctx) // may yield: until nothing came
+		if s.queue.MustSpill() || s.queue.Saturated() {
+			drained = false
+		}
 	}
 	s.handleCompletions()
 	s.handleCancellation()
@@ -266,6 +275,22 @@ func (s *serializer) end(complete bool) (over bool, err error) {
 	}
 	s.ending = false // a submission came after all: go on
 	return false, nil
+}
+
+// settle waits until nothing that this run began is between its command and its
+// start, and its pages hold what does not fit its state.
+func (s *serializer) settle() error {
+	settled := func() bool {
+		return workflow.AllHandlersFinished(s.ctx) && s.allStarted() && s.pages.settled() && (s.telling == nil || s.telling.IsReady())
+	}
+	for s.turnPages(); !settled() || len(s.queue.ToStart()) > 0; s.turnPages() {
+		if err := workflow.Await(s.ctx, func() bool {
+			return settled() || s.pages.hasNews() || s.queue.MustSpill()
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *serializer) continueAsNew() error {

@@ -17,7 +17,7 @@ func (s *serializer) setTokenUpdates() error {
 			func(r protocol.HoldRequest) error { return s.checkHold(r) },
 			func(r protocol.HoldRequest) { s.queue.HoldToken(r, workflow.Now(s.ctx)) }),
 		setToken(s, protocol.ReleaseUpdateName, "Let the token go on, whatever holds it",
-			checkToken, func(protocol.TokenRequest) { s.queue.Release() }),
+			checkToken, func(protocol.TokenRequest) { s.queue.Release(workflow.Now(s.ctx)) }),
 		setToken(s, protocol.SetPolicyUpdateName, "Change what becomes of the rest when an operation fails",
 			func(r protocol.PolicyRequest) error {
 				return errors.Join(r.Validate(), protocol.ValidateAsked(r.Reason, r.Identity))
@@ -94,6 +94,6 @@ func (s *serializer) rerun(ctx workflow.Context, r protocol.RerunRequest) (proto
 			Message: fmt.Sprintf("operation %q could not be read, send the request again: %v", r.OperationID, err),
 		}
 	}
-	s.intake(ctx)
+	s.intakeAll(ctx)
 	return s.queue.Rerun(r, id, was, workflow.Now(ctx))
 }

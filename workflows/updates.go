@@ -46,8 +46,8 @@ func (s *serializer) setActions() error {
 			func(r protocol.ActionRequest) error {
 				return s.checkQueued(r.OperationID, action, protocol.ValidateAsked(r.Reason, r.Identity))
 			},
-			func(_ workflow.Context, r protocol.ActionRequest) (protocol.Record, error) {
-				return s.queue.act(r.OperationID, taken(action, now(), r.Reason, r.Identity))
+			func(ctx workflow.Context, r protocol.ActionRequest) (protocol.Record, error) {
+				return s.actOn(ctx, r.OperationID, protocol.PostponeRequest{}, taken(action, now(), r.Reason, r.Identity))
 			})
 	}
 	return errors.Join(
@@ -59,8 +59,8 @@ func (s *serializer) setActions() error {
 				return s.checkQueued(r.OperationID, protocol.PostponeAction(r.Until, now()),
 					errors.Join(checkUntil(r.Until), protocol.ValidateAsked(r.Reason, r.Identity)))
 			},
-			func(_ workflow.Context, r protocol.PostponeRequest) (protocol.Record, error) {
-				return s.queue.Postpone(r.OperationID, r.Until, taken(protocol.ActionPostpone, now(), r.Reason, r.Identity))
+			func(ctx workflow.Context, r protocol.PostponeRequest) (protocol.Record, error) {
+				return s.actOn(ctx, r.OperationID, r, taken(protocol.ActionPostpone, now(), r.Reason, r.Identity))
 			}),
 	)
 }
@@ -96,7 +96,7 @@ func setUpdate[T, A any](s *serializer, name, description string, check func(T) 
 		if err := workflow.Await(ctx, func() bool { return !s.lookingBack }); err != nil {
 			return nothing, err
 		}
-		s.intake(ctx)
+		s.intakeAll(ctx)
 		answer, err := do(ctx, request)
 		s.changed = true
 		s.answers.add(updateID(ctx), answer, err)
