@@ -236,6 +236,8 @@ func (r *rebuild) answered(scheduled int64, answer converter.RawValue) error {
 			return err
 		}
 		r.queue = r.queue.takeOver(state.Queue, r.byServer)
+	case protocol.RecoverRunActivity:
+		return r.recovered(scheduled, answer)
 	case protocol.LoadPageActivity:
 		return r.pageLoaded(scheduled, answer)
 	case protocol.FindInPagesActivity:
@@ -317,7 +319,7 @@ func (r *rebuild) apply(update *historypb.WorkflowExecutionUpdateAcceptedEventAt
 	if raw.Payload() == nil || r.answers.find(id) != nil {
 		return
 	}
-	if input.GetName() == protocol.RerunUpdateName {
+	if name := input.GetName(); name == protocol.RerunUpdateName || name == protocol.PrependUpdateName {
 		return // it is done when what it asked the engine is answered
 	}
 	answer, err := r.carryOutUpdate(input.GetName(), raw.Payload().GetData(), now)

@@ -33,6 +33,7 @@ func (s *serializer) setTokenUpdates() error {
 				return s.tokenState()
 			}),
 		setUpdate(s, protocol.RerunUpdateName, "Run an operation that Failed or was Canceled again", checkRerun, s.rerun),
+		setUpdate(s, protocol.PrependUpdateName, "Take in what another chain of runs still had to do", checkPrepend, s.prepend),
 	)
 }
 
