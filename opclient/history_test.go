@@ -81,4 +81,7 @@ func TestTokenQueueAndListDoWithoutAWorker(t *testing.T) {
 		ids = append(ids, found.ID)
 	}
 	require.Equal(t, []string{"b"}, ids)
+	why, err := c.Why(t.Context(), "a", "t2")
+	require.NoError(t, err)
+	require.Contains(t, why.Why[0], "number 1 in the queue")
 }
