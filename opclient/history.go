@@ -12,11 +12,12 @@ import (
 	"github.com/seriatim-go/seriatim/protocol"
 )
 
-// Bounds of reading one serializer's history: the server ends a run at so many
-// events.
+// Bounds of reading histories: the server ends a run at so many events.
 const (
 	maxHistoryRead = 51_200
 	historyTimeout = 15 * time.Second
+	// searchTimeout bounds the search of all tokens' histories.
+	searchTimeout = 30 * time.Second
 )
 
 // readPast puts a token together from the history of its serializer's current
@@ -94,7 +95,7 @@ func (c *Client) findPast(ctx context.Context, id, token string, cause error) (F
 			return Found{}, errors.Join(cause, err)
 		}
 	}
-	searching, cancel := context.WithCancel(ctx)
+	searching, cancel := context.WithTimeout(ctx, searchTimeout)
 	defer cancel()
 	look := func(workflowID string) (p *past) {
 		if p, err := c.readPast(searching, workflowID, id); err == nil && p.ids[id] {
