@@ -58,7 +58,7 @@ func FuzzTake(f *testing.F) {
 		}), "", day)
 		require.EqualValues(t, n, max(1, q.Counts.Accepted+q.Counts.Rejected+q.Counts.Duplicates))
 		require.Len(t, q.Waiting, int(q.Counts.Accepted))
-		require.LessOrEqual(t, q.Bytes, maxQueuedBytes)
+		require.Equal(t, bytesOf(q), q.Bytes)
 		for _, r := range q.Rejects {
 			require.LessOrEqual(t, len(r.Reason), maxRejectBytes)
 			require.True(t, utf8.ValidString(r.Reason))

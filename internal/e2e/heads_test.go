@@ -128,7 +128,7 @@ func requireNoSlotHeld(t *testing.T, s *site, prefix string, tokens int) {
 // requireHeadIsWatched cancels a head, and what is behind it runs.
 func requireHeadIsWatched(t *testing.T, s *site, token string) {
 	t.Helper()
-	s.updateOperation(operation(token, 0).ID, protocol.CancelUpdateName, protocol.CancelRequest{Reason: "by a test"})
+	s.updateOperation(operation(token, 0).ID, protocol.CancelUpdateName, protocol.ActionRequest{Reason: "by a test"})
 	require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, s.closed(operation(token, 4).ID))
 	var wanted []string
 	for n := 1; n <= 4; n++ {
