@@ -19,8 +19,8 @@ import (
 // ErrInvalidTransition says that its state does not allow it, with the actions
 // that are allowed; ErrNotFound that nothing is known of it; ErrBusy that its
 // workflow took no request for some 20 s, so that nothing changed. A
-// *NoWorkerError says that nobody answered in time; the operation may still be
-// cancelled. token says in which queue to look; without it all running tokens
+// *NoWorkerError says that no worker answered, and that the operation may still
+// be cancelled: at once where none polls, else after those 20 s. token says in which queue to look; without it all running tokens
 // are asked.
 func (c *Client) Cancel(ctx context.Context, id, token, reason string) (protocol.Record, error) {
 	return c.act(ctx, c.plainAction(id, token, reason, protocol.ActionCancel, protocol.CancelUpdateName))
@@ -173,23 +173,29 @@ type againError struct{ err error }
 func (e *againError) Error() string { return fmt.Sprintf("%v; try again", e.err) }
 func (e *againError) Unwrap() error { return e.err }
 
-// maxRounds is how often a request follows an operation that moves from its
-// queue to its own workflow, or a serializer from one run to the next: for some
-// 20 s.
-const maxRounds = 10
+// actPatience is how long a request follows an operation that moves from its
+// queue to its own workflow, a serializer from one run to the next, or workers
+// that do not answer: the server gives a lost workflow task up after 10 s.
+const actPatience = 20 * time.Second
 
-// rounds repeats a request while it asks for another round.
+// rounds repeats a request while that may help, for actPatience.
 func rounds(ctx context.Context, once func() error) error {
-	wait := firstBackoff
-	for round := 1; ; round++ {
+	begin := time.Now()
+	for wait := firstBackoff; ; wait = min(2*wait, lastBackoff) {
 		err := once()
-		var again *againError
-		if !errors.As(err, &again) || round == maxRounds {
+		if !helpsToAsk(err) || time.Since(begin) >= actPatience {
 			return err
 		}
 		if !pause(ctx, jitter(wait)) {
 			return ctx.Err()
 		}
-		wait = min(2*wait, lastBackoff)
 	}
+}
+
+// helpsToAsk says whether another round may succeed: also where workers are
+// there and none answered in time.
+func helpsToAsk(err error) bool {
+	var again *againError
+	var silent *NoWorkerError
+	return errors.As(err, &again) || errors.As(err, &silent) && silent.Pollers > 0
 }

@@ -2,6 +2,7 @@ package opclient_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -100,6 +101,7 @@ func followsAnOperationThatMoves(t *testing.T, name string, verb func(context.Co
 	answers := []error{
 		refuse(protocol.ErrTypeBusy), refuse(protocol.ErrTypeContinuingAsNew), refuse(protocol.ErrTypeOperationStarted),
 		refuse(protocol.ErrTypeBusy), serviceerror.NewResourceExhausted(enumspb.RESOURCE_EXHAUSTED_CAUSE_CONCURRENT_LIMIT, "10 updates"),
+		serviceerror.NewWorkflowNotReady("unexpected workflow task failure"), serviceerror.NewUnavailable("workflow update was aborted"),
 	}
 	sent, ids := 0, map[string]bool{}
 	f := &fake{
@@ -180,6 +182,34 @@ func TestCancelSaysThatNothingIsKnown(t *testing.T) {
 	}
 	_, err := opclient.New(f, opclient.Options{}).Cancel(t.Context(), "a", "t", "")
 	require.ErrorIs(t, err, opclient.ErrNotFound)
+}
+
+// A workflow task that was lost is begun again after 10 s.
+func TestCancelAsksAgainWhereWorkersPollAndNoneAnswers(t *testing.T) {
+	t.Parallel()
+	for name, answers := range map[string]int{"once": 1, "for ever": 1000} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				ids := map[string]bool{}
+				f := &fake{pollers: 1}
+				f.update = func(o client.UpdateWorkflowOptions) (any, error) {
+					ids[o.UpdateID] = true
+					time.Sleep(10 * time.Second)
+					if answers--; answers >= 0 {
+						return nil, context.DeadlineExceeded
+					}
+					return record("a", protocol.Canceled), nil
+				}
+				begin := time.Now()
+				_, err := opclient.New(f, opclient.Options{}).Cancel(t.Context(), "a", "t", "")
+				var silent *opclient.NoWorkerError
+				require.Equal(t, name == "for ever", errors.As(err, &silent), err)
+				require.Len(t, ids, 1)
+				require.LessOrEqual(t, time.Since(begin), 31*time.Second)
+			})
+		})
+	}
 }
 
 func TestCancelSaysThatNoWorkerAnswers(t *testing.T) {

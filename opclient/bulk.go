@@ -48,8 +48,10 @@ func (c *Client) ActMany(ctx context.Context, f Filter, action protocol.Action, 
 }
 
 // ActOn asks something of each operation, Options.Parallel at once, in about the
-// order given. each, if not nil, is told what became of each, in the caller's
-// goroutine. One that is refused, or does not answer, does not stop the rest.
+// order given: first of those that queued, and when these are done of the others,
+// so that no head is cancelled before what is behind it. each, if not nil, is
+// told what became of each, in the caller's goroutine. One that is refused, or
+// does not answer, does not stop the rest.
 //
 // When ctx is done, where no worker polls at all, and where the server denies
 // the request, no more are asked; what is in flight is awaited. The error is nil
@@ -65,16 +67,31 @@ func (c *Client) ActOn(ctx context.Context, operations []Found, verb Verb, each 
 		}
 		return Acted{Found: found, Record: record, Err: err}
 	}
-	for acted := range inParallel(starting, c.options.Parallel, operations, one) {
-		summary.count(acted.Err)
-		if each != nil {
-			each(acted)
+	for _, part := range queuedFirst(operations) {
+		for acted := range inParallel(starting, c.options.Parallel, part, one) {
+			summary.count(acted.Err)
+			if each != nil {
+				each(acted)
+			}
 		}
 	}
 	if summary.NotAsked == 0 && ctx.Err() == nil {
 		return summary, nil
 	}
 	return summary, context.Cause(starting)
+}
+
+// queuedFirst takes those that queued and the others apart.
+func queuedFirst(operations []Found) [][]Found {
+	var queued, others []Found
+	for _, found := range operations {
+		if found.Position > 0 {
+			queued = append(queued, found)
+		} else {
+			others = append(others, found)
+		}
+	}
+	return [][]Found{queued, others}
 }
 
 func (s *ActSummary) count(err error) {
@@ -101,8 +118,8 @@ func stopsAll(err error) bool {
 // which is protocol.ActionCancel, ActionPause, ActionResume or ActionPostpone:
 // those that have not completed; without Status only Suspended ones to resume,
 // and only running ones to pause. Queued ones come first, those of a token from
-// the last to the first, so that cancelling them starts none of them; without
-// Token all running tokens are asked. f.Limit is ignored.
+// the last to the first; without Token all running tokens are asked. f.Limit is
+// ignored.
 //
 // The error is ErrInvalidTransition where no operation with that Status takes
 // the action. A token that does not answer is told to Options.Notice and its

@@ -31,8 +31,8 @@ type Options struct {
 	// QueryTimeout is how long a worker may take to answer a query before the
 	// answer is put together without it; default 3 s.
 	QueryTimeout time.Duration
-	// UpdateTimeout is how long a worker may take to answer an action; default
-	// 10 s.
+	// UpdateTimeout is how long a worker may take to answer an action before it is
+	// asked again, with the same update id; default 10 s.
 	UpdateTimeout time.Duration
 	// Identity is who asks for actions, kept and shown with them, at most 255
 	// bytes: give it that of the Temporal client. Default "<pid>@<host>".

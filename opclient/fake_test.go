@@ -10,6 +10,7 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 	historypb "go.temporal.io/api/history/v1"
 	"go.temporal.io/api/serviceerror"
+	taskqueuepb "go.temporal.io/api/taskqueue/v1"
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
@@ -34,6 +35,8 @@ type fake struct {
 	input    protocol.Operation
 	closed   error
 	service  workflowservice.WorkflowServiceClient
+	// pollers is how many workers poll.
+	pollers int
 	// histories are the events of workflows other than that of input.
 	histories map[string][]*historypb.HistoryEvent
 
@@ -127,7 +130,7 @@ func (f *fake) ListWorkflow(_ context.Context, r *workflowservice.ListWorkflowEx
 }
 
 func (f *fake) DescribeTaskQueue(context.Context, string, enumspb.TaskQueueType) (*workflowservice.DescribeTaskQueueResponse, error) {
-	return &workflowservice.DescribeTaskQueueResponse{}, nil
+	return &workflowservice.DescribeTaskQueueResponse{Pollers: make([]*taskqueuepb.PollerInfo, f.pollers)}, nil
 }
 
 func (f *fake) GetWorkflow(context.Context, string, string) client.WorkflowRun {

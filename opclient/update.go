@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
@@ -39,10 +40,22 @@ func (c *Client) ask(ctx context.Context, u update, answer any) error {
 		return ctx.Err()
 	case isLateUpdate(err):
 		return c.unansweredUpdate(ctx, u.workflowID, err)
-	case errors.Is(err, ErrBusy), isRefusal(err, protocol.ErrTypeContinuingAsNew), endedMeanwhile(err), classify(err) == busy:
+	case askAgain(err), u.token != "" && isGone(err): // it closed before it took the update
 		return &againError{err}
 	}
 	return err
+}
+
+// askAgain says whether the update, with the same id, may be taken the next time:
+// the run is ending or busy, too many updates are in flight, or the server gave
+// its task up, as it does when more arrives while a workflow is about to close.
+func askAgain(err error) bool {
+	var notReady *serviceerror.WorkflowNotReady
+	if errors.Is(err, ErrBusy) || isRefusal(err, protocol.ErrTypeContinuingAsNew) || endedMeanwhile(err) || errors.As(err, &notReady) {
+		return true
+	}
+	class := classify(err)
+	return class == busy || class == unanswered
 }
 
 // sendUpdate sends an update, and starts the serializer where that is asked for:
