@@ -383,8 +383,12 @@ func TestNamesOnTheWire(t *testing.T) {
 		require.Equal(t, want, got)
 	}
 	require.Equal(t, "release", ReleasePageSignalName)
-	require.True(t, IsPageWorkflowID(PageWorkflowID("r", 3)))
-	require.False(t, IsPageWorkflowID(OperationWorkflowID("page:r:3")))
+	chain, n, ok := ParsePageWorkflowID(PageWorkflowID("r:s", 3))
+	require.Equal(t, []any{"r:s", int64(3), true}, []any{chain, n, ok})
+	for _, other := range []string{OperationWorkflowID("page:r:3"), "page:r", "page:r:x", "page:r:"} {
+		_, _, ok := ParsePageWorkflowID(other)
+		require.False(t, ok, other)
+	}
 	require.Equal(t, map[string]string{
 		"DependencyToken": "Keyword", "OperationType": "Keyword", "OperationStatus": "Keyword", "OperationOwner": "Keyword",
 		"CorrelationId": "Keyword", "RegardingObject": "Keyword", "PostponeUntil": "Datetime", "QueueDepth": "Int",

@@ -377,7 +377,7 @@ func withRequest[T any](encoded []byte, do func(T) (any, error)) (any, error) {
 // execution. Whether that came to be is found out by whoever adopts the head.
 func (r *rebuild) started(event *historypb.HistoryEvent) error {
 	a := event.GetStartChildWorkflowExecutionInitiatedEventAttributes()
-	if protocol.IsPageWorkflowID(a.GetWorkflowId()) {
+	if _, _, isPage := protocol.ParsePageWorkflowID(a.GetWorkflowId()); isPage {
 		return r.pageInitiated(event)
 	}
 	id, ok := protocol.OperationID(a.GetWorkflowId())

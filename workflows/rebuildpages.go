@@ -3,8 +3,6 @@ package workflows
 import (
 	"encoding/json"
 	"slices"
-	"strconv"
-	"strings"
 
 	historypb "go.temporal.io/api/history/v1"
 	"go.temporal.io/sdk/converter"
@@ -45,9 +43,7 @@ func (r *rebuild) noteSettings(marker *historypb.MarkerRecordedEventAttributes) 
 
 // pageOf takes a page's workflow id apart.
 func pageOf(workflowID, chain string) *Page {
-	at := strings.LastIndexByte(workflowID, ':')
-	n, _ := strconv.ParseInt(workflowID[at+1:], 10, 64) // of our own making
-	of := strings.TrimPrefix(workflowID[:at], "page:")
+	of, n, _ := protocol.ParsePageWorkflowID(workflowID) // of our own making
 	if of == chain {
 		of = ""
 	}

@@ -158,7 +158,8 @@ func TestStoppedWorkerLeavesTheCheckpoint(t *testing.T) {
 	s.serve(h)
 	require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, s.closed(id))
 	require.Equal(t, []string{"1 by 1", "2 by 1", "3 by 1"}, stopping.done)
-	require.Equal(t, []string{"5 by 2"}, h.done)
+	require.Equal(t, []string{"5 by 1"}, h.done, "no attempt is used up")
+	require.Equal(t, []any{0, int64(2)}, []any{s.record(id).RetryCount, s.record(id).N})
 }
 
 // SPEC 3.2: a handler that takes longer to stop than it may be silent keeps its

@@ -62,6 +62,7 @@ func TestTerminatedQueueIsRecoveredBeforeTheNewOne(t *testing.T) {
 	_, err = askToken[protocol.SerializerState](s, token, protocol.ReleaseUpdateName, protocol.TokenRequest{})
 	require.NoError(t, err)
 	require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, s.closed(operation(token, n).ID))
+	require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, s.closed(operation(token, 2).ID), "the last of all")
 	ran := ids(s.ran(token))
 	require.Len(t, ran, n+1, "each ran once")
 	require.Equal(t, operationIDs(token, 2), ran[:2])
