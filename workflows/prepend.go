@@ -6,8 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"go.temporal.io/sdk/workflow"
-
 	"github.com/seriatim-go/seriatim/protocol"
 )
 
@@ -15,29 +13,7 @@ import (
 const (
 	maxFirstRecovered = 20
 	maxRecovered      = 20
-	recoverTimeout    = 10 * time.Minute
 )
-
-// checkPrepend refuses a request that cannot be one.
-func checkPrepend(r protocol.PrependRequest) error {
-	if r.RunID == "" {
-		return &protocol.FieldError{Field: "runId", Problem: "is missing: name the last run of the chain to recover"}
-	}
-	return protocol.ValidateAsked(r.Reason, r.Identity)
-}
-
-// prepend takes in what another chain of runs still had to do.
-func (s *serializer) prepend(ctx workflow.Context, r protocol.PrependRequest) (reply protocol.PrependReply, err error) {
-	info := workflow.GetInfo(ctx).WorkflowExecution
-	var read protocol.RecoverRunReply
-	err = engineActivity(ctx, protocol.RecoverRunActivity, "reads what another chain of runs still had to do", recoverTimeout,
-		protocol.RecoverRunRequest{WorkflowID: info.ID, RunID: info.RunID, Asked: r, UpdateID: updateID(ctx)}, &read)
-	if err != nil {
-		return reply, busy(fmt.Sprintf("run %q could not be read, send the request again: %v", r.RunID, err))
-	}
-	s.intakeAll(ctx)
-	return s.queue.prependRead(r, read, workflow.Now(ctx))
-}
 
 // prependRead is prepend for what the engine read.
 func (q *Queue) prependRead(r protocol.PrependRequest, read protocol.RecoverRunReply, now time.Time) (reply protocol.PrependReply, err error) {
