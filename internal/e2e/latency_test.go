@@ -73,12 +73,11 @@ func (l latencies) quantile(q float64) time.Duration {
 	return sorted[min(len(sorted)-1, int(q*float64(len(sorted))))]
 }
 
-// compare logs the quantiles with and without, and answers the ratio of the
-// medians.
+// compare logs the quantiles of both, and answers the ratio of the medians.
 func compare(t *testing.T, what string, without, with latencies) (median float64) {
 	t.Helper()
 	ratio := func(q float64) float64 { return float64(with.quantile(q)) / float64(without.quantile(q)) }
-	t.Logf("%s, %d without and %d with: p50 %v and %v, ratio %.2f; p99 %v and %v, ratio %.2f", what, len(without), len(with),
+	t.Logf("%s, %d and %d operations: p50 %v and %v, ratio %.2f; p99 %v and %v, ratio %.2f", what, len(without), len(with),
 		ms(without.quantile(0.5)), ms(with.quantile(0.5)), ratio(0.5), ms(without.quantile(0.99)), ms(with.quantile(0.99)), ratio(0.99))
 	return ratio(0.5)
 }

@@ -42,10 +42,10 @@ func TestPoisonDelaysNoOtherToken(t *testing.T) {
 		measure(&poisoned)
 		stop()
 	}
-	compare(t, "submit to end beside a token that is as busy", alone, busy)
-	compare(t, "beside a poisoned token, against one that is as busy", busy, poisoned)
-	median := compare(t, "submit to end beside a poisoned token", alone, poisoned)
-	require.LessOrEqual(t, median, 2.0)
+	compare(t, "submit to end, alone and beside a token that is as busy", alone, busy)
+	compare(t, "submit to end, alone and beside a poisoned token", alone, poisoned)
+	median := compare(t, "submit to end, beside a token that is as busy and beside a poisoned one", busy, poisoned)
+	require.LessOrEqual(t, median, 2.0) // against the busy one: a machine at its limit slows both
 }
 
 // keepBusy submits good operations to a token, as many signals as poisonToken
