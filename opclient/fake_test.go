@@ -3,6 +3,7 @@ package opclient_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"strings"
 	"sync"
 
@@ -15,6 +16,7 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/seriatim-go/seriatim/protocol"
@@ -42,6 +44,9 @@ type fake struct {
 
 	mu    sync.Mutex
 	calls []string
+	// answered are the updates that were answered Busy, by their id: a server
+	// answers a repeat the same.
+	answered map[string]error
 }
 
 var errGone = serviceerror.NewNotFound("workflow not found")
@@ -87,7 +92,22 @@ func (f *fake) QueryWorkflow(ctx context.Context, workflowID, _, name string, ar
 
 func (f *fake) UpdateWorkflow(_ context.Context, o client.UpdateWorkflowOptions) (client.WorkflowUpdateHandle, error) {
 	f.note("update " + o.WorkflowID + " " + o.UpdateName)
+	f.mu.Lock()
+	before := f.answered[o.UpdateID]
+	f.mu.Unlock()
+	if before != nil {
+		return nil, before
+	}
 	answer, err := f.update(o)
+	var refused *temporal.ApplicationError
+	if errors.As(err, &refused) && refused.Type() == protocol.ErrTypeBusy {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if f.answered == nil {
+			f.answered = make(map[string]error)
+		}
+		f.answered[o.UpdateID] = err
+	}
 	return updateHandle{answer: answer}, err
 }
 
