@@ -39,7 +39,8 @@ type fake struct {
 	service  workflowservice.WorkflowServiceClient
 	// pollers is how many workers poll.
 	pollers int
-	// histories are the events of workflows other than that of input.
+	// histories are the events of workflows other than that of input; one without
+	// events is not there.
 	histories map[string][]*historypb.HistoryEvent
 
 	mu    sync.Mutex
@@ -164,17 +165,23 @@ type run struct {
 
 func (r run) Get(context.Context, any) error { return r.err }
 
-func (f *fake) GetWorkflowHistory(_ context.Context, workflowID, _ string, _ bool, _ enumspb.HistoryEventFilterType) client.HistoryEventIterator {
-	f.note("history " + workflowID)
-	if list, ok := f.histories[workflowID]; ok {
+func (f *fake) GetWorkflowHistory(_ context.Context, workflowID, runID string, _ bool, _ enumspb.HistoryEventFilterType) client.HistoryEventIterator {
+	f.note(strings.TrimSpace("history " + workflowID + " " + runID))
+	if list, ok := f.histories[workflowID]; ok && len(list) == 0 {
+		return &events{list: make([]*historypb.HistoryEvent, 1), err: errGone}
+	} else if ok {
 		return &events{list: list}
 	}
 	return &events{list: []*historypb.HistoryEvent{startedEvent(f.input)}}
 }
 
+// eventFilter is short for the type of an argument.
+type eventFilter = enumspb.HistoryEventFilterType
+
 type events struct {
 	client.HistoryEventIterator
 	list []*historypb.HistoryEvent
+	err  error
 }
 
 func (e *events) HasNext() bool { return len(e.list) > 0 }
@@ -182,7 +189,7 @@ func (e *events) HasNext() bool { return len(e.list) > 0 }
 func (e *events) Next() (*historypb.HistoryEvent, error) {
 	event := e.list[0]
 	e.list = e.list[1:]
-	return event, nil
+	return event, e.err
 }
 
 // execution describes a workflow that is there.
