@@ -71,7 +71,8 @@ type action struct {
 	// instead, where it is set, may deal with a running operation without an
 	// update.
 	instead func(context.Context, action, *workflowservice.DescribeWorkflowExecutionResponse) (record protocol.Record, done bool, err error)
-	// updateID is the same for all repeats, so that it is carried out once.
+	// updateID is the same for repeats, so that it is carried out once: see
+	// nextUpdateID.
 	updateID string
 }
 
@@ -92,6 +93,7 @@ func (c *Client) act(ctx context.Context, a action) (record protocol.Record, err
 	a.updateID = uuid.NewString()
 	err = rounds(ctx, func() error {
 		record, err = c.actOnce(ctx, a)
+		a.updateID = nextUpdateID(a.updateID, err)
 		return err
 	})
 	if err != nil {
@@ -180,10 +182,15 @@ const actPatience = 20 * time.Second
 
 // rounds repeats a request while that may help, for actPatience.
 func rounds(ctx context.Context, once func() error) error {
+	return roundsFor(ctx, actPatience, once)
+}
+
+// roundsFor is rounds with another patience.
+func roundsFor(ctx context.Context, patience time.Duration, once func() error) error {
 	begin := time.Now()
 	for wait := firstBackoff; ; wait = min(2*wait, lastBackoff) {
 		err := once()
-		if !helpsToAsk(err) || time.Since(begin) >= actPatience {
+		if !helpsToAsk(err) || time.Since(begin) >= patience {
 			return err
 		}
 		if !pause(ctx, jitter(wait)) {

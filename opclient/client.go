@@ -41,8 +41,8 @@ type Options struct {
 	// an operation that waits for its next attempt and Delete need it; with
 	// another one they find nothing. Default client.DefaultNamespace.
 	Namespace string
-	// Parallel is how many signals SubmitMany has in flight, and how many
-	// serializers are asked at once; default 16.
+	// Parallel is how many signals SubmitMany has in flight, how many serializers
+	// are asked at once, and how many pages of long queues are read; default 16.
 	Parallel int
 	// DataConverter is the one that the Temporal client was dialled with;
 	// default the SDK's.
@@ -103,6 +103,9 @@ type Client struct {
 	temporal client.Client
 	options  Options
 	load     loadWatch
+	paged    pageMemory
+	// reading bounds how many pages are read at once.
+	reading chan struct{}
 
 	// withoutAttributes is set once the namespace turned out to have no search
 	// attributes of ours.
@@ -111,5 +114,6 @@ type Client struct {
 
 // New wraps a Temporal client, which stays the caller's to close.
 func New(c client.Client, o Options) *Client {
-	return &Client{temporal: c, options: o.withDefaults()}
+	o = o.withDefaults()
+	return &Client{temporal: c, options: o, reading: make(chan struct{}, o.Parallel)}
 }

@@ -52,6 +52,13 @@
 // finds those that do not get on. [Client.ActMany] acts on all that match a
 // filter. Options.Identity and the reason are kept with what was done.
 //
+// # Long queues
+//
+// Most of a long queue is held by pages, which are workflows of their own.
+// [Client.Queue], [Client.List], [Client.Get] and the others read through them: a
+// window costs the pages that it touches, a search by id as many as it takes. A
+// [*PageError] names a page that cannot be read.
+//
 // # Without a worker
 //
 // What was submitted is durable, and reading answers too: what has started from

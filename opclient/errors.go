@@ -120,10 +120,11 @@ func notFound(id, message string) error {
 }
 
 // isGone says whether the server knows no running workflow by that id, or none
-// at all.
+// at all. A page of a queue is another matter.
 func isGone(err error) bool {
 	var gone *serviceerror.NotFound
-	return errors.As(err, &gone)
+	var page *PageError
+	return errors.As(err, &gone) && !errors.As(err, &page)
 }
 
 // isLate says whether a bounded request ran out of time.

@@ -3,6 +3,7 @@ package opclient_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"strings"
 	"sync"
 
@@ -15,6 +16,7 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/seriatim-go/seriatim/protocol"
@@ -37,11 +39,15 @@ type fake struct {
 	service  workflowservice.WorkflowServiceClient
 	// pollers is how many workers poll.
 	pollers int
-	// histories are the events of workflows other than that of input.
+	// histories are the events of workflows other than that of input; one without
+	// events is not there.
 	histories map[string][]*historypb.HistoryEvent
 
 	mu    sync.Mutex
 	calls []string
+	// answered are the updates that were answered Busy, by their id: a server
+	// answers a repeat the same.
+	answered map[string]error
 }
 
 var errGone = serviceerror.NewNotFound("workflow not found")
@@ -87,7 +93,22 @@ func (f *fake) QueryWorkflow(ctx context.Context, workflowID, _, name string, ar
 
 func (f *fake) UpdateWorkflow(_ context.Context, o client.UpdateWorkflowOptions) (client.WorkflowUpdateHandle, error) {
 	f.note("update " + o.WorkflowID + " " + o.UpdateName)
+	f.mu.Lock()
+	before := f.answered[o.UpdateID]
+	f.mu.Unlock()
+	if before != nil {
+		return nil, before
+	}
 	answer, err := f.update(o)
+	var refused *temporal.ApplicationError
+	if errors.As(err, &refused) && refused.Type() == protocol.ErrTypeBusy {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if f.answered == nil {
+			f.answered = make(map[string]error)
+		}
+		f.answered[o.UpdateID] = err
+	}
 	return updateHandle{answer: answer}, err
 }
 
@@ -144,17 +165,23 @@ type run struct {
 
 func (r run) Get(context.Context, any) error { return r.err }
 
-func (f *fake) GetWorkflowHistory(_ context.Context, workflowID, _ string, _ bool, _ enumspb.HistoryEventFilterType) client.HistoryEventIterator {
-	f.note("history " + workflowID)
-	if list, ok := f.histories[workflowID]; ok {
+func (f *fake) GetWorkflowHistory(_ context.Context, workflowID, runID string, _ bool, _ enumspb.HistoryEventFilterType) client.HistoryEventIterator {
+	f.note(strings.TrimSpace("history " + workflowID + " " + runID))
+	if list, ok := f.histories[workflowID]; ok && len(list) == 0 {
+		return &events{list: make([]*historypb.HistoryEvent, 1), err: errGone}
+	} else if ok {
 		return &events{list: list}
 	}
 	return &events{list: []*historypb.HistoryEvent{startedEvent(f.input)}}
 }
 
+// eventFilter is short for the type of an argument.
+type eventFilter = enumspb.HistoryEventFilterType
+
 type events struct {
 	client.HistoryEventIterator
 	list []*historypb.HistoryEvent
+	err  error
 }
 
 func (e *events) HasNext() bool { return len(e.list) > 0 }
@@ -162,7 +189,7 @@ func (e *events) HasNext() bool { return len(e.list) > 0 }
 func (e *events) Next() (*historypb.HistoryEvent, error) {
 	event := e.list[0]
 	e.list = e.list[1:]
-	return event, nil
+	return event, e.err
 }
 
 // execution describes a workflow that is there.

@@ -20,14 +20,14 @@ const (
 	searchTimeout = 30 * time.Second
 )
 
-// readPast puts a token together from the history of its serializer's current
-// run, for want of a worker. It keeps the data of the operation with the id data
-// only.
-func (c *Client) readPast(ctx context.Context, workflowID, data string) (*past, error) {
+// readPast puts a token together from the history of a run of its serializer, the
+// latest where runID is empty, for want of a worker. It keeps the data of the
+// operation with the id data only.
+func (c *Client) readPast(ctx context.Context, workflowID, runID, data string) (*past, error) {
 	bounded, cancel := context.WithTimeout(ctx, historyTimeout)
 	defer cancel()
-	p := &past{ids: make(map[string]bool), data: data}
-	events := c.temporal.GetWorkflowHistory(bounded, workflowID, "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	p := newPast("", data, c.decode)
+	events := c.temporal.GetWorkflowHistory(bounded, workflowID, runID, false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 	for read := 0; events.HasNext(); read++ {
 		event, err := events.Next()
 		if err != nil && (read == 0 || bounded.Err() == nil || ctx.Err() != nil) {
@@ -40,7 +40,7 @@ func (c *Client) readPast(ctx context.Context, workflowID, data string) (*past, 
 		if read == 0 {
 			p.token = c.startedToken(workflowID, event.GetWorkflowExecutionStartedEventAttributes())
 		}
-		p.apply(event, c.decode)
+		p.apply(event)
 	}
 	return p, nil
 }
@@ -66,7 +66,7 @@ func (c *Client) pastInstead(ctx context.Context, workflowID string, err error) 
 	if !errors.As(err, &unattended) {
 		return nil, err
 	}
-	p, unread := c.readPast(ctx, workflowID, "")
+	p, unread := c.readPast(ctx, workflowID, "", "")
 	if unread != nil {
 		return nil, errors.Join(err, unread)
 	}
@@ -97,20 +97,33 @@ func (c *Client) findPast(ctx context.Context, id, token string, cause error) (F
 	}
 	searching, cancel := context.WithTimeout(ctx, searchTimeout)
 	defer cancel()
-	look := func(workflowID string) (p *past) {
-		if p, err := c.readPast(searching, workflowID, id); err == nil && p.ids[id] {
-			return p
-		}
-		return nil
-	}
-	for p := range inParallel(searching, c.options.Parallel, serializers, look) {
-		if p == nil {
-			continue
-		}
-		if record, ok := p.find(id, time.Now()); ok {
-			c.options.Notice(p.notice())
-			return Found{Record: record, Source: FromHistory, WorkflowID: protocol.SerializerWorkflowID(p.token)}, nil
+	look := func(workflowID string) *Found { return c.lookInPast(searching, workflowID, id) }
+	for found := range inParallel(searching, c.options.Parallel, serializers, look) {
+		if found != nil {
+			return *found, nil
 		}
 	}
 	return Found{}, cause
+}
+
+// lookInPast looks for a queued operation in the history of one serializer, and in
+// the pages that this names; nil where it is not there, or that cannot be read.
+func (c *Client) lookInPast(ctx context.Context, workflowID, id string) *Found {
+	p, err := c.readPast(ctx, workflowID, "", id)
+	if err != nil {
+		return nil
+	}
+	record, ok := p.find(id, time.Now())
+	if !ok {
+		where, err := c.locateInPages(ctx, id, p.pages(time.Now()))
+		if err != nil || where.record == nil {
+			return nil
+		}
+		record = *where.record
+		if where.queued {
+			p.blocker().blocks(&record)
+		}
+	}
+	c.options.Notice(p.notice())
+	return &Found{Record: record, Source: FromHistory, WorkflowID: workflowID}
 }

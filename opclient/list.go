@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"strings"
-	"time"
 
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
@@ -93,23 +92,19 @@ func (l *listing) queue(ctx context.Context) error {
 // eachQueued answers the queued operations of the token with that serializer, in
 // order: from its history where no worker answers.
 func (c *Client) eachQueued(ctx context.Context, workflowID string, each func(Found) error) error {
+	queue := c.queueOf(workflowID)
 	for offset := 0; ; {
-		page, source := protocol.ListReply{}, FromQueue
-		err := c.askSerializer(ctx, workflowID, protocol.ListQueryName, &page, protocol.ListRequest{Offset: offset, Limit: protocol.MaxListLimit})
+		window, err := queue.window(ctx, offset, protocol.MaxListLimit)
 		if err != nil {
-			p, err := c.pastInstead(ctx, workflowID, err)
-			if err != nil {
-				return err
-			}
-			page, source = p.list(offset, len(p.Waiting), time.Now()), FromHistory
+			return err
 		}
-		for _, record := range page.Operations {
-			if err := each(Found{Record: record, Source: source, WorkflowID: workflowID}); err != nil {
+		for _, record := range window.Operations {
+			if err := each(Found{Record: record, Source: queue.source(), WorkflowID: workflowID}); err != nil {
 				return err
 			}
 		}
-		offset += len(page.Operations)
-		if len(page.Operations) == 0 || offset >= page.Total {
+		offset += len(window.Operations)
+		if len(window.Operations) == 0 || offset >= window.Total {
 			return nil
 		}
 	}

@@ -124,9 +124,13 @@ func (c *Client) locateIn(ctx context.Context, id, workflowID string) (place, er
 	if err != nil {
 		return place{}, err
 	}
-	switch {
-	case reply.Found:
+	if reply.Found {
 		return place{workflowID: workflowID, record: reply.Record, queued: reply.WorkflowID == ""}, nil
+	}
+	if where, err := c.locateInPages(ctx, id, reply.Pages); err != nil || where.record != nil {
+		return c.fromPage(ctx, where, workflowID), err
+	}
+	switch {
 	case reply.Reject != nil:
 		return place{}, rejected(id, *reply.Reject)
 	case reply.Seen:
@@ -135,6 +139,15 @@ func (c *Client) locateIn(ctx context.Context, id, workflowID string) (place, er
 		return place{}, notFound(id, fmt.Sprintf("operation %q is not known yet: its token is still reading what was submitted", id))
 	}
 	return place{}, notFound(id, fmt.Sprintf("operation %q is not known: it has no execution and is not in the queue of its token", id))
+}
+
+// fromPage is a place in a page of the token with that serializer.
+func (c *Client) fromPage(ctx context.Context, where place, workflowID string) place {
+	where.workflowID = workflowID
+	if where.queued {
+		c.queueOf(workflowID).blocker(ctx, nil).blocks(where.record)
+	}
+	return where
 }
 
 // findIn asks one serializer, again for a while where it is still reading.

@@ -1,6 +1,7 @@
 package opclient
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"time"
@@ -21,49 +22,69 @@ type past struct {
 	startedOn time.Time
 	pastQueue
 	headSince *time.Time
-	// ids are of the operations that it knows.
-	ids map[string]bool
+	// ids are of the operations that it knows; ending are those that ended while
+	// they queued and whose record is being written.
+	ids, ending map[string]bool
+	// asked is what the run asked the engine for, by the event.
+	asked map[int64]pastRequest
+	// inPage is the page in which the engine found an operation, by its id.
+	inPage map[string]protocol.PageAddress
+	// byServer says that the server closed the run before this chain.
+	byServer bool
 	// data keeps the data of the operation with this id; the others' is dropped.
 	data string
 	// partial says that the history is longer than what was read.
 	partial bool
+
+	decode decoder
+}
+
+func newPast(token, data string, decode decoder) *past {
+	return &past{
+		token: token, data: data, decode: decode, ids: make(map[string]bool), ending: make(map[string]bool),
+		asked: make(map[int64]pastRequest), inPage: make(map[string]protocol.PageAddress),
+	}
 }
 
 // pastQueue is the part of a serializer's carried state that is read here.
 type pastQueue struct {
 	ChainStartedOn time.Time             `json:"chainStartedOn"`
 	NextSequence   int64                 `json:"nextSequence"`
-	Head           *pastEntry            `json:"head"`
-	Waiting        []pastEntry           `json:"waiting"`
+	Head           *queueEntry           `json:"head"`
+	Front          []queueEntry          `json:"front"`
+	Pages          []pastPage            `json:"pages"`
+	Waiting        []queueEntry          `json:"waiting"`
+	Chain          string                `json:"chain"`
+	Ended          []queueEntry          `json:"ended"`
+	Doomed         []pastPage            `json:"doomed"`
 	Counts         protocol.Counts       `json:"counts"`
 	Hold           *protocol.Hold        `json:"hold"`
 	Failure        *protocol.FailureHold `json:"failure"`
 	Policy         protocol.Policy       `json:"policy"`
 }
 
-// pastEntry is one operation of a token.
-type pastEntry struct {
-	Operation protocol.Operation `json:"operation"`
-	Sequence  int64              `json:"sequence"`
-	CreatedOn time.Time          `json:"createdOn"`
-}
-
 // decoder reads one payload; false where it is absent or something else.
 type decoder func(payload *commonpb.Payload, value any) bool
 
 // apply takes one event in.
-func (p *past) apply(event *historypb.HistoryEvent, decode decoder) {
+func (p *past) apply(event *historypb.HistoryEvent) {
 	at := event.GetEventTime().AsTime()
 	switch event.GetEventType() {
 	case enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
-		p.begin(event.GetWorkflowExecutionStartedEventAttributes().GetInput().GetPayloads(), at, decode)
+		p.begin(event.GetWorkflowExecutionStartedEventAttributes(), at)
 	case enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
 		signal := event.GetWorkflowExecutionSignaledEventAttributes()
 		if payloads := signal.GetInput().GetPayloads(); signal.GetSignalName() == protocol.SubmitSignalName && len(payloads) > 0 {
-			p.submit(payloads[0], at, decode)
+			p.submit(payloads[0], at)
 		}
 	case enumspb.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED:
-		p.start(event.GetStartChildWorkflowExecutionInitiatedEventAttributes(), at, decode)
+		p.start(event.GetStartChildWorkflowExecutionInitiatedEventAttributes(), at)
+	case enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED:
+		p.pageStarted(event.GetChildWorkflowExecutionStartedEventAttributes().GetWorkflowExecution())
+	case enumspb.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
+		p.ask(event)
+	case enumspb.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
+		p.answered(event.GetActivityTaskCompletedEventAttributes())
 	default:
 		if workflowID, count := p.closed(event); workflowID != "" {
 			p.end(workflowID, count)
@@ -72,20 +93,37 @@ func (p *past) apply(event *historypb.HistoryEvent, decode decoder) {
 }
 
 // begin takes over what the run before handed on, as far as it can be read.
-func (p *past) begin(payloads []*commonpb.Payload, at time.Time, decode decoder) {
+func (p *past) begin(started *historypb.WorkflowExecutionStartedEventAttributes, at time.Time) {
 	p.startedOn, p.ChainStartedOn = at, at
 	var carried struct {
 		Queue pastQueue `json:"queue"`
 	}
-	if len(payloads) > 1 {
-		decode(payloads[1], &carried)
+	if payloads := started.GetInput().GetPayloads(); len(payloads) > 1 {
+		p.decode(payloads[1], &carried)
 	}
 	if q := carried.Queue; !q.ChainStartedOn.IsZero() {
 		p.pastQueue = q
 	}
+	p.Chain = cmp.Or(p.Chain, started.GetFirstExecutionRunId())
 	p.Counts.Runs++
-	for i := range p.Waiting {
-		p.know(&p.Waiting[i].Operation)
+	p.knowAll()
+}
+
+// knowAll notes all operations of the queue that it holds.
+func (p *past) knowAll() {
+	for _, list := range [][]queueEntry{p.Front, p.Waiting, p.Ended} {
+		for i := range list {
+			p.know(&list[i].Operation)
+		}
+	}
+	for _, entry := range p.Ended {
+		p.ending[entry.Operation.ID] = true
+	}
+	p.Ended = nil
+	for _, page := range p.Pages {
+		for i := range page.Entries {
+			p.know(&page.Entries[i].Operation)
+		}
 	}
 	if p.Head != nil {
 		p.know(&p.Head.Operation)
@@ -103,9 +141,9 @@ func (p *past) know(o *protocol.Operation) {
 }
 
 // submit takes in a submission: what can be read of it and is not there already.
-func (p *past) submit(payload *commonpb.Payload, at time.Time, decode decoder) {
+func (p *past) submit(payload *commonpb.Payload, at time.Time) {
 	var raw json.RawMessage
-	if !decode(payload, &raw) {
+	if !p.decode(payload, &raw) {
 		return
 	}
 	elements, err := protocol.SplitSubmission(raw)
@@ -118,14 +156,18 @@ func (p *past) submit(payload *commonpb.Payload, at time.Time, decode decoder) {
 			continue
 		}
 		p.know(&o)
-		p.Waiting = append(p.Waiting, pastEntry{Operation: o, CreatedOn: at})
+		p.Waiting = append(p.Waiting, queueEntry{Operation: o, CreatedOn: at})
 		p.Counts.Accepted++
 	}
 }
 
 // start takes an operation out of the queue: as the head, or to record that it
-// has ended there.
-func (p *past) start(child *historypb.StartChildWorkflowExecutionInitiatedEventAttributes, at time.Time, decode decoder) {
+// has ended there; or what goes into a page.
+func (p *past) start(child *historypb.StartChildWorkflowExecutionInitiatedEventAttributes, at time.Time) {
+	if child.GetWorkflowType().GetName() == protocol.BacklogPageWorkflow {
+		p.spill(child)
+		return
+	}
 	id, ok := protocol.OperationID(child.GetWorkflowId())
 	if !ok || child.GetWorkflowType().GetName() != protocol.OperationWorkflow {
 		return
@@ -140,26 +182,44 @@ func (p *past) start(child *historypb.StartChildWorkflowExecutionInitiatedEventA
 		Verdict json.RawMessage `json:"verdict"`
 	}
 	if payloads := child.GetInput().GetPayloads(); len(payloads) > 1 {
-		decode(payloads[1], &system)
+		p.decode(payloads[1], &system)
 	}
 	if len(system.Verdict) == 0 || string(system.Verdict) == "null" {
 		p.Head, p.headSince = &entry, &at
+		return
+	}
+	p.ending[id] = true
+	if !ok {
+		p.removeFromPage(id)
 	}
 }
 
-// take removes an operation from the queue; the first without an id, for one
-// whose id the serializer made.
-func (p *past) take(id string) (entry pastEntry, ok bool) {
-	at := slices.IndexFunc(p.Waiting, func(e pastEntry) bool { return e.Operation.ID == id })
-	if at < 0 {
-		at = slices.IndexFunc(p.Waiting, func(e pastEntry) bool { return e.Operation.ID == "" })
+// take removes an operation from what it holds of the queue; the first without an
+// id, for one whose id the serializer made.
+func (p *past) take(id string) (entry queueEntry, ok bool) {
+	byID := func(e queueEntry) bool { return e.Operation.ID == id }
+	withoutID := func(e queueEntry) bool { return e.Operation.ID == "" }
+	for _, is := range []func(queueEntry) bool{byID, withoutID} {
+		for _, list := range []*[]queueEntry{&p.Front, &p.Waiting} {
+			if at := slices.IndexFunc(*list, is); at >= 0 {
+				entry = (*list)[at]
+				*list = without(*list, at)
+				return entry, true
+			}
+		}
+		if p.ids[id] {
+			break // somebody else chose it
+		}
 	}
-	if at < 0 {
-		return entry, false
+	return entry, false
+}
+
+// without leaves one out; the first, which is taken often, without copying.
+func without(list []queueEntry, at int) []queueEntry {
+	if at == 0 {
+		return list[1:]
 	}
-	entry = p.Waiting[at]
-	p.Waiting = slices.Delete(p.Waiting, at, at+1)
-	return entry, true
+	return slices.Delete(list, at, at+1)
 }
 
 // closed is the operation's workflow whose end the event tells, and what that
@@ -184,66 +244,13 @@ func (p *past) closed(event *historypb.HistoryEvent) (workflowID string, count *
 
 // end takes note of an operation's end.
 func (p *past) end(workflowID string, count *int64) {
+	id, ok := protocol.OperationID(workflowID)
+	if !ok {
+		return // a page
+	}
 	*count++
+	delete(p.ending, id)
 	if p.Head != nil && protocol.OperationWorkflowID(p.Head.Operation.ID) == workflowID {
 		p.Head, p.headSince = nil, nil
 	}
-}
-
-// state is the answer that the query "state" would have given, as far as it is
-// known.
-func (p *past) state(now time.Time) protocol.SerializerState {
-	state := protocol.SerializerState{
-		Token: p.token, ChainStartedOn: p.ChainStartedOn, Queued: len(p.Waiting), HeadSince: p.headSince,
-		Hold: p.Hold, Failure: p.Failure, Policy: p.Policy, NextSequence: p.NextSequence, Counts: p.Counts,
-		Predecessor: protocol.Predecessor{Look: protocol.PredecessorUnchecked},
-	}
-	if p.Head != nil {
-		head := p.record(*p.Head, 0, now)
-		state.Head = &head
-	}
-	return state
-}
-
-// list is what the query "list" would have answered.
-func (p *past) list(offset, limit int, now time.Time) protocol.ListReply {
-	reply := protocol.ListReply{Operations: []protocol.Record{}, Total: len(p.Waiting)}
-	for at := max(offset, 0); at < len(p.Waiting) && len(reply.Operations) < limit; at++ {
-		reply.Operations = append(reply.Operations, p.record(p.Waiting[at], at+1, now))
-	}
-	return reply
-}
-
-// find is what is known of one operation.
-func (p *past) find(id string, now time.Time) (record protocol.Record, ok bool) {
-	if p.Head != nil && p.Head.Operation.ID == id {
-		return p.record(*p.Head, 0, now), true
-	}
-	at := slices.IndexFunc(p.Waiting, func(e pastEntry) bool { return e.Operation.ID == id })
-	if at < 0 {
-		return record, false
-	}
-	return p.record(p.Waiting[at], at+1, now), true
-}
-
-// record is an operation at a position of the queue, from 1; 0 is the head.
-func (p *past) record(e pastEntry, position int, now time.Time) protocol.Record {
-	r := protocol.Record{
-		Operation: e.Operation, Sequence: e.Sequence, CreatedOn: &e.CreatedOn, Position: position,
-		StatusCode: protocol.InProgress,
-	}
-	switch until := e.Operation.PostponeUntil; {
-	case until != nil && until.After(now):
-		r.StatusCode, r.SuspendReason = protocol.Waiting, protocol.SuspendPostponed
-	case position > 0:
-		r.StatusCode = protocol.WaitingForResources
-	}
-	r.StateCode = r.StatusCode.State()
-	switch {
-	case position > 0 && p.Head != nil:
-		r.BlockedBy, r.BlockedSince = p.Head.Operation.ID, p.headSince
-	case position > 1:
-		r.BlockedBy = p.Waiting[0].Operation.ID
-	}
-	return r
 }

@@ -1,6 +1,7 @@
 package opclient
 
 import (
+	"encoding/json"
 	"fmt"
 	"testing"
 	"time"
@@ -23,7 +24,7 @@ type pastPlay struct {
 }
 
 func newPastPlay(t *testing.T, carried any) *pastPlay {
-	p := &pastPlay{t: t, past: &past{token: "t", ids: map[string]bool{}}, now: time.Date(2030, 1, 31, 8, 0, 0, 0, time.UTC)}
+	p := &pastPlay{t: t, past: newPast("t", "", New(nil, Options{}).decode), now: time.Date(2030, 1, 31, 8, 0, 0, 0, time.UTC)}
 	args := []any{protocol.SerializerInput{Token: "t"}}
 	if carried != nil {
 		args = append(args, carried)
@@ -43,7 +44,7 @@ func (p *pastPlay) payloads(values ...any) *commonpb.Payloads {
 func (p *pastPlay) apply(kind enumspb.EventType, event *historypb.HistoryEvent) {
 	p.now = p.now.Add(time.Second)
 	event.EventType, event.EventTime = kind, timestamppb.New(p.now)
-	p.past.apply(event, New(nil, Options{}).decode)
+	p.past.apply(event)
 }
 
 func (p *pastPlay) submit(argument any) {
@@ -69,6 +70,58 @@ func (p *pastPlay) fail(id string) {
 			WorkflowExecution: &commonpb.WorkflowExecution{WorkflowId: protocol.OperationWorkflowID(id)},
 		},
 	}})
+}
+
+func (p *pastPlay) startPage(workflowID string, ids ...string) {
+	var entries []any
+	for _, id := range ids {
+		entries = append(entries, map[string]any{"operation": o(id)})
+	}
+	p.apply(enumspb.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED, &historypb.HistoryEvent{Attributes: &historypb.HistoryEvent_StartChildWorkflowExecutionInitiatedEventAttributes{
+		StartChildWorkflowExecutionInitiatedEventAttributes: &historypb.StartChildWorkflowExecutionInitiatedEventAttributes{
+			WorkflowId: workflowID, WorkflowType: &commonpb.WorkflowType{Name: protocol.BacklogPageWorkflow},
+			Input: p.payloads(map[string]any{"token": "t", "entries": entries}),
+		},
+	}})
+}
+
+func (p *pastPlay) pageStarted(workflowID, runID string) {
+	p.apply(enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED, &historypb.HistoryEvent{Attributes: &historypb.HistoryEvent_ChildWorkflowExecutionStartedEventAttributes{
+		ChildWorkflowExecutionStartedEventAttributes: &historypb.ChildWorkflowExecutionStartedEventAttributes{
+			WorkflowExecution: &commonpb.WorkflowExecution{WorkflowId: workflowID, RunId: runID},
+		},
+	}})
+}
+
+// engine plays one of the engine's activities.
+func (p *pastPlay) engine(name string, input, answer any) {
+	p.apply(enumspb.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED, &historypb.HistoryEvent{EventId: 77, Attributes: &historypb.HistoryEvent_ActivityTaskScheduledEventAttributes{
+		ActivityTaskScheduledEventAttributes: &historypb.ActivityTaskScheduledEventAttributes{
+			ActivityType: &commonpb.ActivityType{Name: name}, Input: p.payloads(input),
+		},
+	}})
+	p.apply(enumspb.EVENT_TYPE_ACTIVITY_TASK_COMPLETED, &historypb.HistoryEvent{Attributes: &historypb.HistoryEvent_ActivityTaskCompletedEventAttributes{
+		ActivityTaskCompletedEventAttributes: &historypb.ActivityTaskCompletedEventAttributes{ScheduledEventId: 77, Result: p.payloads(answer)},
+	}})
+}
+
+// told is the queue as the query "list" tells it: ids, and pages as
+// "<workflow id>/<run id> +offset count".
+func (p *pastPlay) told() (list []string) {
+	reply := p.past.list(0, 1000, p.now)
+	rows := map[int]string{}
+	for _, page := range reply.Pages {
+		rows[page.Offset+1] = fmt.Sprintf("%s/%s %d", page.WorkflowID, page.RunID, page.Count)
+	}
+	for _, r := range reply.Operations {
+		rows[r.Position] = r.ID
+	}
+	for position := 1; position <= reply.Total; position++ {
+		if row, ok := rows[position]; ok {
+			list = append(list, row)
+		}
+	}
+	return list
 }
 
 // queue is the head and what waits, in order.
@@ -139,4 +192,131 @@ func TestPastTakesOverFromTheRunBefore(t *testing.T) {
 	require.EqualValues(t, 6, b.Sequence)
 	require.Equal(t, since, *b.CreatedOn)
 	require.Nil(t, b.Data)
+}
+
+// A long queue goes into pages and comes back from them.
+func TestPastFollowsAQueueThroughPages(t *testing.T) {
+	t.Parallel()
+	p := newPastPlay(t, map[string]any{"queue": map[string]any{
+		"chainStartedOn": time.Now(), "chain": "c",
+		"front":   []any{map[string]any{"operation": o("a")}},
+		"pages":   []any{map[string]any{"n": 4, "runId": "r4", "count": 2, "changes": []any{map[string]any{"id": "p3", "removed": true}}}},
+		"doomed":  []any{map[string]any{"n": 3, "chain": "old", "runId": "r3", "count": 5}},
+		"ended":   []any{map[string]any{"operation": o("e")}},
+		"waiting": []any{map[string]any{"operation": o("b")}, map[string]any{"operation": o("c")}},
+	}})
+	p.submit([]any{o("d"), map[string]any{"operationType": "x"}, o("f"), o("g")})
+	require.Equal(t, []string{"a", "page:c:4/r4 2", "b", "c", "d", "", "f", "g"}, p.told())
+	require.Equal(t, []int{9, 1, 6}, []int{p.past.state(p.now).Queued, p.past.state(p.now).Pages, p.past.state(p.now).Ending})
+
+	p.startPage("page:c:5", "b", "c", "d")
+	require.Equal(t, []string{"a", "page:c:4/r4 2", "b", "c", "d", "", "f", "g"}, p.told(), "it still holds them")
+	p.startPage("page:c:6", "b", "c", "d") // the id was taken
+	p.pageStarted("page:c:6", "r6")
+	p.startPage("page:c:7", "made-up", "f")
+	p.pageStarted("page:c:7", "r7")
+	require.Equal(t, []string{"a", "page:c:4/r4 2", "page:c:6/r6 3", "page:c:7/r7 2", "g"}, p.told())
+	require.Equal(t, 9, p.past.state(p.now).Queued)
+
+	p.start("a", nil)
+	page := map[string]any{"entries": []any{map[string]any{"operation": o("p1")}, map[string]any{"operation": o("p2")}, map[string]any{"operation": o("p3")}}}
+	p.engine(protocol.LoadPageActivity, protocol.PageAddress{WorkflowID: "page:c:4", RunID: "r4"}, page)
+	require.Equal(t, []string{"p1", "p2", "page:c:6/r6 3", "page:c:7/r7 2", "g"}, p.told())
+	p.engine(protocol.FindInPagesActivity, protocol.FindInPagesRequest{OperationID: "c", Pages: []protocol.PageAddress{{WorkflowID: "page:c:6", RunID: "r6"}}},
+		protocol.FindInPagesReply{Found: true})
+	p.start("c", map[string]any{"verdict": map[string]any{"status": 32}})
+	require.Equal(t, []string{"p1", "p2", "page:c:6/r6 2", "page:c:7/r7 2", "g"}, p.told())
+	p.engine(protocol.LoadPageActivity, protocol.PageAddress{WorkflowID: "page:old:3", RunID: "r3"}, page)
+	require.Equal(t, 5, p.past.state(p.now).Ending, "e, c, and three that are known now")
+	require.Len(t, p.past.pages(p.now), 2)
+	found, ok := p.past.find("g", p.now)
+	require.True(t, ok)
+	require.Equal(t, []any{7, "a"}, []any{found.Position, found.BlockedBy})
+}
+
+// What spills first leaves before it what is first in the queue.
+func TestPastFollowsTheFirstSpill(t *testing.T) {
+	t.Parallel()
+	p := newPastPlay(t, nil)
+	p.past.Chain = "c"
+	p.submit([]any{o("a"), o("b"), o("c"), o("d"), o("e")})
+	p.startPage("page:c:1", "b", "c")
+	p.pageStarted("page:c:1", "r")
+	require.Equal(t, []string{"a", "page:c:1/r 2", "d", "e"}, p.told())
+	p.start("a", nil)
+	p.fail("a")
+	p.fail("nobody's")
+	require.Equal(t, []string{"page:c:1/r 2", "d", "e"}, p.told())
+}
+
+// What another chain had comes first, none twice, also between pages.
+func TestPastTakesInWhatWasRecovered(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ before, wanted []string }{
+		"no pages":     {nil, []string{"h", "a", "b", "n", "o"}},
+		"pages before": {[]string{"1"}, []string{"h", "a", "page:old:1/r1 2", "b", "n", "o"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPastPlay(t, nil)
+			p.submit([]any{o("n"), o("o"), o("z")})
+			old := map[string]any{
+				"chain": "old", "head": map[string]any{"operation": o("h")},
+				"front": []any{map[string]any{"operation": o("a")}}, "waiting": []any{map[string]any{"operation": o("b")}, map[string]any{"operation": o("z")}},
+			}
+			if test.before != nil {
+				old["pages"] = []any{map[string]any{"n": 1, "runId": "r1", "count": 2}}
+			}
+			state, err := json.Marshal(map[string]any{"queue": old})
+			require.NoError(t, err)
+			asked := protocol.RecoverRunRequest{Asked: protocol.PrependRequest{DryRun: true}}
+			p.engine(protocol.RecoverRunActivity, asked, protocol.RecoverRunReply{State: state})
+			require.Equal(t, []string{"n", "o", "z"}, p.told(), "a look changes nothing")
+			asked.Asked.DryRun = false
+			for range 2 {
+				p.engine(protocol.RecoverRunActivity, asked, protocol.RecoverRunReply{State: state})
+				require.Equal(t, append(test.wanted, "z"), p.told())
+			}
+			p.startPage("page:c:9", "x")
+			p.pageStarted("page:c:9", "r9")
+		})
+	}
+}
+
+// What the server closed goes on in the next chain; what a person terminated
+// leaves its head and its hold.
+func TestPastTakesOverFromTheChainBefore(t *testing.T) {
+	t.Parallel()
+	for byServer, wanted := range map[bool][]string{true: {"a", "page:old:1/r1 2", "b", "n"}, false: {"n"}} {
+		p := newPastPlay(t, nil)
+		p.submit(o("n"))
+		p.engine(protocol.FindPredecessorActivity, protocol.PredecessorRequest{}, protocol.Predecessor{ByServer: byServer})
+		p.engine(protocol.RebuildTokenActivity, protocol.PredecessorRequest{}, map[string]any{"queue": map[string]any{
+			"chain": "old", "head": map[string]any{"operation": o("h")}, "hold": map[string]any{"reason": "why"},
+			"front": []any{map[string]any{"operation": o("a")}}, "waiting": []any{map[string]any{"operation": o("b")}},
+			"pages": []any{map[string]any{"n": 1, "runId": "r1", "count": 2}},
+		}})
+		require.Equal(t, wanted, p.told())
+		require.Equal(t, "h", p.past.Head.Operation.ID)
+		require.Equal(t, "why", p.past.Hold.Reason)
+	}
+}
+
+// What stands between pages after a recovery goes into pages of its own.
+func TestPastCutsWhatStandsBetweenPages(t *testing.T) {
+	t.Parallel()
+	p := newPastPlay(t, map[string]any{"queue": map[string]any{
+		"chainStartedOn": time.Now(), "chain": "c", "front": []any{map[string]any{"operation": o("f")}},
+		"pages": []any{map[string]any{"n": 1, "runId": "r1", "count": 2}},
+	}})
+	p.past.prepend(pastQueue{
+		Chain: "old", Front: []queueEntry{{Operation: protocol.Operation{ID: "a"}}}, Pages: []pastPage{{N: 7, RunID: "r7", Count: 3}},
+		Waiting: []queueEntry{{Operation: protocol.Operation{ID: "b"}}},
+	})
+	require.Equal(t, []string{"a", "page:old:7/r7 3", "b", "f", "page:c:1/r1 2"}, p.told())
+	p.startPage("page:c:2", "b")
+	p.pageStarted("page:c:2", "r2")
+	p.startPage("page:c:3", "f")
+	p.pageStarted("page:c:3", "r3")
+	require.Equal(t, []string{"a", "page:old:7/r7 3", "page:c:2/r2 1", "page:c:3/r3 1", "page:c:1/r1 2"}, p.told())
 }

@@ -40,6 +40,7 @@ func (c *Client) Rerun(ctx context.Context, id, token, newID, reason string) (re
 	}
 	err = rounds(ctx, func() error {
 		record, err = c.rerunOnce(ctx, r)
+		r.updateID = nextUpdateID(r.updateID, err)
 		return err
 	})
 	return record, about(string(protocol.ActionRerun), id, err)
@@ -48,7 +49,8 @@ func (c *Client) Rerun(ctx context.Context, id, token, newID, reason string) (re
 // rerun is one request to run an operation again.
 type rerun struct {
 	id, token, newID, reason string
-	// updateID is the same for all repeats, so that it is carried out once.
+	// updateID is the same for repeats, so that it is carried out once: see
+	// nextUpdateID.
 	updateID string
 }
 

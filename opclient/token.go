@@ -71,7 +71,8 @@ func (c *Client) tokenAt(ctx context.Context, workflowID string) (TokenState, er
 	return state, nil
 }
 
-// QueuePage is one page of a token's queue.
+// QueuePage is one page of a token's queue; its Pages are empty, since what they
+// hold is among Operations.
 type QueuePage struct {
 	protocol.ListReply
 	// Source is FromQueue, or FromHistory where no worker answered.
@@ -79,15 +80,21 @@ type QueuePage struct {
 }
 
 // Queue answers one page of a token's queued operations in order, without their
-// data: those behind its head. offset is from 0, limit 1 to
-// protocol.MaxListLimit, 0 for protocol.DefaultListLimit. Errors are those of
-// Token.
+// data: those behind its head, wherever they are held. offset is from 0, limit 1
+// to protocol.MaxListLimit, 0 for protocol.DefaultListLimit. Errors are those of
+// Token; with a *PageError, which says that a part of the queue cannot be read,
+// the page has what else there is.
 func (c *Client) Queue(ctx context.Context, token string, offset, limit int) (QueuePage, error) {
 	workflowID, err := serializerOf(token)
 	if err != nil {
 		return QueuePage{}, err
 	}
-	page, err := c.queueAt(ctx, workflowID, offset, limit)
+	if limit == 0 {
+		limit = protocol.DefaultListLimit
+	}
+	queue := c.queueOf(workflowID)
+	reply, err := queue.window(ctx, offset, limit)
+	page := QueuePage{ListReply: reply, Source: queue.source()}
 	if isGone(err) {
 		return page, noToken(token)
 	}
@@ -95,23 +102,6 @@ func (c *Client) Queue(ctx context.Context, token string, offset, limit int) (Qu
 		return page, fmt.Errorf("queue of token %q: %w", token, err)
 	}
 	return page, nil
-}
-
-// queueAt answers a page of the queue of the token with that serializer.
-func (c *Client) queueAt(ctx context.Context, workflowID string, offset, limit int) (QueuePage, error) {
-	if limit == 0 {
-		limit = protocol.DefaultListLimit
-	}
-	page := QueuePage{Source: FromQueue}
-	err := c.askSerializer(ctx, workflowID, protocol.ListQueryName, &page.ListReply, protocol.ListRequest{Offset: offset, Limit: limit})
-	if err == nil {
-		return page, nil
-	}
-	p, err := c.pastInstead(ctx, workflowID, err)
-	if err != nil {
-		return page, err
-	}
-	return QueuePage{ListReply: p.list(offset, limit, time.Now()), Source: FromHistory}, nil
 }
 
 // serializerOf is the workflow id of a token's serializer.

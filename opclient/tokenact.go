@@ -78,7 +78,9 @@ func (c *Client) actOnToken(ctx context.Context, token, reason, name string, arg
 	u := update{workflowID: workflowID, name: name, id: uuid.NewString(), argument: argument, token: token}
 	err = rounds(ctx, func() error {
 		state = protocol.SerializerState{}
-		return c.ask(ctx, u, &state)
+		err := c.ask(ctx, u, &state)
+		u.id = nextUpdateID(u.id, err)
+		return err
 	})
 	if err != nil {
 		return protocol.SerializerState{}, fmt.Errorf("%s token %q: %w", name, token, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/google/uuid"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
@@ -15,16 +16,27 @@ import (
 // update is one update of one workflow.
 type update struct {
 	workflowID, name string
-	// id is the same for all repeats, so that it is carried out once.
+	// id is the same for repeats, so that it is carried out once: see nextUpdateID.
 	id       string
 	argument any
 	// token is set where the serializer of that token is started if it idles.
 	token string
 }
 
+// nextUpdateID is the id for the repeat of an update that was answered err. It
+// stays, so that what was carried out without an answer is not done again; but the
+// server answers an id that was answered Busy the same for ever, and nothing was
+// done then.
+func nextUpdateID(id string, err error) string {
+	if errors.Is(err, ErrBusy) {
+		return uuid.NewString()
+	}
+	return id
+}
+
 // ask sends the update and decodes its answer, for at most
-// Options.UpdateTimeout. An againError says that a repeat with the same id is
-// in order; a *NoWorkerError that nobody answered.
+// Options.UpdateTimeout. An againError says that a repeat is in order, with
+// nextUpdateID; a *NoWorkerError that nobody answered.
 func (c *Client) ask(ctx context.Context, u update, answer any) error {
 	bounded, cancel := context.WithTimeout(ctx, c.options.UpdateTimeout)
 	defer cancel()
@@ -46,7 +58,7 @@ func (c *Client) ask(ctx context.Context, u update, answer any) error {
 	return err
 }
 
-// askAgain says whether the update, with the same id, may be taken the next time:
+// askAgain says whether the update may be taken the next time:
 // the run is ending or busy, too many updates are in flight, or the server gave
 // its task up, as it does when more arrives while a workflow is about to close.
 func askAgain(err error) bool {

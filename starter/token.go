@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -16,7 +17,10 @@ import (
 
 const tokenShowHelp = `Show a dependency token: the operation at its head with its state, the queue
 behind it with positions, why it waits, what holds it, and what it has counted.
-Without a worker it is read from history, and a note says so.`
+Without a worker it is read from history, and a note says so.
+
+Most of a long queue is kept in pages, which are workflows of their own. Where
+one cannot be read, the rest is shown and the page named (exit code 1).`
 
 const tokenExample = `  starter token show customer-42
   starter token show customer-42 --offset 100 --limit 50
@@ -52,10 +56,11 @@ func (a *app) tokenShowCommand() *cobra.Command {
 			}
 			defer closeClient()
 			t, err := readToken(c.Context(), operations, args[0], offset, limit)
-			if err != nil {
+			var unread *opclient.PageError
+			if err != nil && !errors.As(err, &unread) {
 				return err
 			}
-			return a.print(t, func(w io.Writer) { a.writeToken(w, t) })
+			return errors.Join(a.print(t, func(w io.Writer) { a.writeToken(w, t) }), err)
 		},
 	}
 	c.Flags().IntVar(&offset, "offset", 0, "queued operations to skip")
@@ -71,14 +76,16 @@ type tokenOutput struct {
 	Queue []recordOutput `json:"queue"`
 }
 
-// readToken asks for the state, one page of the queue, and the head itself.
+// readToken asks for the state, one page of the queue, and the head itself. With
+// an *opclient.PageError it is what could be read.
 func readToken(ctx context.Context, operations *opclient.Client, token string, offset, limit int) (tokenOutput, error) {
 	state, err := operations.Token(ctx, token)
 	if err != nil {
 		return tokenOutput{}, err
 	}
 	page, err := operations.Queue(ctx, token, offset, limit)
-	if err != nil {
+	var unread *opclient.PageError
+	if err != nil && !errors.As(err, &unread) {
 		return tokenOutput{}, err
 	}
 	t := tokenOutput{TokenState: state, Queue: []recordOutput{}}
@@ -86,7 +93,7 @@ func readToken(ctx context.Context, operations *opclient.Client, token string, o
 		t.Queue = append(t.Queue, outputOf(opclient.Found{Record: record, Source: page.Source}))
 	}
 	if state.Head == nil {
-		return t, nil
+		return t, err
 	}
 	head := opclient.Found{Record: *state.Head, Source: opclient.FromQueue}
 	if live, err := operations.Get(ctx, state.Head.ID, token); err == nil {
@@ -94,7 +101,7 @@ func readToken(ctx context.Context, operations *opclient.Client, token string, o
 	}
 	output := outputOf(head)
 	t.Head = &output
-	return t, nil
+	return t, err
 }
 
 func (a *app) writeToken(w io.Writer, t tokenOutput) {
@@ -106,7 +113,7 @@ func (a *app) writeToken(w io.Writer, t tokenOutput) {
 	}, holdPairs(t.SerializerState), []pair{
 		{"head", headText(t.Head)},
 		{"head since", instant(t.HeadSince)},
-		{"queued", strconv.Itoa(t.Queued)},
+		{"queued", queuedText(t.SerializerState)},
 		{"ending", number(t.Ending)},
 		{"counts", countsText(t.Counts)},
 		{"before", predecessorText(t.Predecessor)},
@@ -138,6 +145,14 @@ func serializerText(s opclient.TokenState) string {
 		state = "running"
 	}
 	return fmt.Sprintf("%s, run %d of its chain, %d events of history", state, s.Counts.Runs, s.HistoryEvents)
+}
+
+// queuedText is how many wait, and where most of a long queue is.
+func queuedText(s protocol.SerializerState) string {
+	if s.Pages == 0 {
+		return strconv.Itoa(s.Queued)
+	}
+	return fmt.Sprintf("%d, in %s and in memory", s.Queued, plural(s.Pages, "page"))
 }
 
 func headText(head *recordOutput) string {
