@@ -7,35 +7,57 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/api/workflowservice/v1"
 
 	"github.com/seriatim-go/seriatim/protocol"
 )
 
 // Cancel ends an operation Canceled, wherever it is (SPEC 3.1), and answers its
-// record as it then is. reason is kept and shown, at most 1,000 bytes.
+// record as it then is: one that runs is asked to stop and is Canceling until
+// its handler has. reason is kept and shown, at most 1,000 bytes.
 //
 // ErrInvalidTransition says that its state does not allow it, with the actions
-// that are allowed; ErrNotFound that nothing is known of it. A *NoWorkerError
-// says that nobody answered in time; the operation may still be cancelled. token
-// says in which queue to look; without it all running tokens are asked.
+// that are allowed; ErrNotFound that nothing is known of it; ErrBusy that its
+// workflow took no request for some 20 s, so that nothing changed. A
+// *NoWorkerError says that no worker answered, and that the operation may still
+// be cancelled: at once where none polls, else after those 20 s. token says in which queue to look; without it all running tokens
+// are asked.
 func (c *Client) Cancel(ctx context.Context, id, token, reason string) (protocol.Record, error) {
-	return c.act(ctx, action{
-		id: id, token: token, reason: reason, action: protocol.ActionCancel, update: protocol.CancelUpdateName,
-		argument: func(queued string) any { return protocol.ActionRequest{OperationID: queued, Reason: reason} },
-	})
+	return c.act(ctx, c.plainAction(id, token, reason, protocol.ActionCancel, protocol.CancelUpdateName))
+}
+
+// Pause stops a running operation and keeps it Suspended until it is resumed
+// (SPEC 3.1): the answer is Pausing until its handler has stopped, and its next
+// attempt goes on from its last checkpoint. Only a Locked operation can be
+// paused; any other is refused with ErrInvalidTransition. Other errors are those
+// of Cancel.
+func (c *Client) Pause(ctx context.Context, id, token, reason string) (protocol.Record, error) {
+	return c.act(ctx, c.plainAction(id, token, reason, protocol.ActionPause, protocol.PauseUpdateName))
+}
+
+// Resume makes a Suspended operation Ready, whatever it waits for (SPEC 3.1):
+// one that is paused, that asked for a person, or that is postponed, which
+// clears postponeUntil. It never overtakes those before it in its token
+// (SPEC 4.6). One that waits for its next attempt is scheduled at once; its
+// attempts go on counting and its heartbeats are kept.
+//
+// ErrInvalidTransition says that it is not Suspended. Other errors are those of
+// Cancel.
+func (c *Client) Resume(ctx context.Context, id, token, reason string) (protocol.Record, error) {
+	a := c.plainAction(id, token, reason, protocol.ActionResume, protocol.ResumeUpdateName)
+	a.instead = c.attemptNow
+	return c.act(ctx, a)
 }
 
 // Postpone keeps an operation from starting before until (SPEC 5.3), as often
-// as wanted; an instant in the past makes it Ready. Errors are those of Cancel.
+// as wanted; one that runs is stopped first, through Pausing. An instant in the
+// past makes a Suspended one Ready. Errors are those of Cancel.
 func (c *Client) Postpone(ctx context.Context, id, token string, until time.Time, reason string) (protocol.Record, error) {
-	return c.act(ctx, action{
-		id: id, token: token, reason: reason, action: protocol.ActionPostpone, update: protocol.PostponeUpdateName,
-		argument: func(queued string) any {
-			return protocol.PostponeRequest{OperationID: queued, Until: until.UTC(), Reason: reason}
-		},
-	})
+	a := c.plainAction(id, token, reason, protocol.PostponeAction(until, time.Now()), protocol.PostponeUpdateName)
+	a.argument = func(queued string) any {
+		return protocol.PostponeRequest{OperationID: queued, Until: until.UTC(), Reason: reason, Identity: c.options.Identity}
+	}
+	return c.act(ctx, a)
 }
 
 // action is one request about one operation.
@@ -46,50 +68,51 @@ type action struct {
 	// argument builds the update's argument; queued is the id for a serializer
 	// and empty for the operation itself.
 	argument func(queued string) any
+	// instead, where it is set, may deal with a running operation without an
+	// update.
+	instead func(context.Context, action, *workflowservice.DescribeWorkflowExecutionResponse) (record protocol.Record, done bool, err error)
 	// updateID is the same for all repeats, so that it is carried out once.
 	updateID string
 }
 
-// maxRounds is how often an action follows an operation that moves from its
-// queue to its own workflow, or a serializer from one run to the next.
-const maxRounds = 10
-
-func (c *Client) act(ctx context.Context, a action) (protocol.Record, error) {
-	if err := errors.Join(protocol.ValidateID(a.id), protocol.ValidateReason(a.reason)); err != nil {
-		return protocol.Record{}, err
-	}
-	a.updateID = uuid.NewString()
-	wait := firstBackoff
-	for round := 1; ; round++ {
-		record, err := c.actOnce(ctx, a)
-		if !errors.Is(err, errMoved) {
-			return record, about(string(a.action), a.id, err)
-		}
-		if round == maxRounds || !pause(ctx, wait) {
-			return protocol.Record{}, about(string(a.action), a.id, fmt.Errorf("%w; try again", err))
-		}
-		wait = min(2*wait, lastBackoff)
+// plainAction is one whose argument is an ActionRequest.
+func (c *Client) plainAction(id, token, reason string, kind protocol.Action, update string) action {
+	return action{
+		id: id, token: token, reason: reason, action: kind, update: update,
+		argument: func(queued string) any {
+			return protocol.ActionRequest{OperationID: queued, Reason: reason, Identity: c.options.Identity}
+		},
 	}
 }
 
-// errMoved says that the operation, or its serializer, was about to move: ask
-// again.
-var errMoved = errors.New("the operation kept moving between its queue and its own workflow")
+func (c *Client) act(ctx context.Context, a action) (record protocol.Record, err error) {
+	if err := errors.Join(protocol.ValidateID(a.id), protocol.ValidateAsked(a.reason, c.options.Identity)); err != nil {
+		return protocol.Record{}, err
+	}
+	a.updateID = uuid.NewString()
+	err = rounds(ctx, func() error {
+		record, err = c.actOnce(ctx, a)
+		return err
+	})
+	if err != nil {
+		return protocol.Record{}, about(string(a.action), a.id, err)
+	}
+	return record, nil
+}
 
 // actOnce asks the operation's own workflow, else the serializer that has it.
 func (c *Client) actOnce(ctx context.Context, a action) (protocol.Record, error) {
-	workflowID := protocol.OperationWorkflowID(a.id)
-	there, err := c.describe(ctx, workflowID)
+	there, err := c.describe(ctx, protocol.OperationWorkflowID(a.id))
 	switch {
 	case err == nil && there.GetWorkflowExecutionInfo().GetCloseTime() != nil:
-		return protocol.Record{}, c.refuseClosed(a, indexedStatus(there.GetWorkflowExecutionInfo().GetStatus(), ""))
+		return protocol.Record{}, refuseClosed(a, indexedStatus(there.GetWorkflowExecutionInfo().GetStatus(), ""))
 	case err == nil:
-		return c.request(ctx, a, workflowID, "")
+		return c.actOnStarted(ctx, a, there)
 	case !isGone(err):
 		return protocol.Record{}, err
 	}
 	if a.token != "" {
-		return c.requestQueued(ctx, a, protocol.SerializerWorkflowID(a.token))
+		return c.actOnQueued(ctx, a, protocol.SerializerWorkflowID(a.token))
 	}
 	where, err := c.locate(ctx, a.id, "")
 	if err != nil {
@@ -98,22 +121,41 @@ func (c *Client) actOnce(ctx context.Context, a action) (protocol.Record, error)
 	if !where.queued {
 		return protocol.Record{}, errMoved
 	}
-	return c.requestQueued(ctx, a, where.workflowID)
+	return c.actOnQueued(ctx, a, where.workflowID)
 }
 
 // refuseClosed refuses what a completed operation does not take.
-func (c *Client) refuseClosed(a action, status protocol.StatusCode) error {
+func refuseClosed(a action, status protocol.StatusCode) error {
 	if err := protocol.CheckAction(a.id, status, a.action); err != nil {
 		return err
 	}
 	return errMoved
 }
 
-// requestQueued asks a serializer; an operation that it does not have may have
+// actOnStarted asks the operation's own workflow.
+func (c *Client) actOnStarted(ctx context.Context, a action, there *workflowservice.DescribeWorkflowExecutionResponse) (record protocol.Record, err error) {
+	if a.instead != nil {
+		if record, done, err := a.instead(ctx, a, there); done {
+			return record, err
+		}
+	}
+	err = c.ask(ctx, update{
+		workflowID: protocol.OperationWorkflowID(a.id), name: a.update, id: a.updateID, argument: a.argument(""),
+	}, &record)
+	if isGone(err) {
+		return record, errMoved // it closed since it was described
+	}
+	return record, err
+}
+
+// actOnQueued asks a serializer; an operation that it does not have may have
 // started and completed meanwhile.
-func (c *Client) requestQueued(ctx context.Context, a action, workflowID string) (protocol.Record, error) {
-	record, err := c.request(ctx, a, workflowID, a.id)
-	if isRefusal(err, protocol.ErrTypeOperationNotFound) || isGone(err) {
+func (c *Client) actOnQueued(ctx context.Context, a action, workflowID string) (record protocol.Record, err error) {
+	err = c.ask(ctx, update{workflowID: workflowID, name: a.update, id: a.updateID, argument: a.argument(a.id)}, &record)
+	switch {
+	case isRefusal(err, protocol.ErrTypeOperationStarted):
+		return record, errMoved
+	case isRefusal(err, protocol.ErrTypeOperationNotFound), isGone(err):
 		if _, err := c.locate(ctx, a.id, a.token); err != nil {
 			return protocol.Record{}, err
 		}
@@ -122,53 +164,38 @@ func (c *Client) requestQueued(ctx context.Context, a action, workflowID string)
 	return record, err
 }
 
-// request sends the update to one workflow. errMoved asks for another round.
-func (c *Client) request(ctx context.Context, a action, workflowID, queued string) (record protocol.Record, err error) {
-	bounded, cancel := context.WithTimeout(ctx, c.options.UpdateTimeout)
-	defer cancel()
-	handle, err := c.temporal.UpdateWorkflow(bounded, client.UpdateWorkflowOptions{
-		UpdateID:     a.updateID,
-		WorkflowID:   workflowID,
-		UpdateName:   a.update,
-		Args:         []any{a.argument(queued)},
-		WaitForStage: client.WorkflowUpdateStageCompleted,
-	})
-	if err == nil {
-		err = handle.Get(bounded, &record)
+// errMoved says that the operation was about to move: ask again.
+var errMoved error = &againError{errors.New("the operation kept moving between its queue and its own workflow")}
+
+// againError asks for another round.
+type againError struct{ err error }
+
+func (e *againError) Error() string { return fmt.Sprintf("%v; try again", e.err) }
+func (e *againError) Unwrap() error { return e.err }
+
+// actPatience is how long a request follows an operation that moves from its
+// queue to its own workflow, a serializer from one run to the next, or workers
+// that do not answer: the server gives a lost workflow task up after 10 s.
+const actPatience = 20 * time.Second
+
+// rounds repeats a request while that may help, for actPatience.
+func rounds(ctx context.Context, once func() error) error {
+	begin := time.Now()
+	for wait := firstBackoff; ; wait = min(2*wait, lastBackoff) {
+		err := once()
+		if !helpsToAsk(err) || time.Since(begin) >= actPatience {
+			return err
+		}
+		if !pause(ctx, jitter(wait)) {
+			return ctx.Err()
+		}
 	}
-	if err = refusalOf(err); err == nil {
-		return record, nil
-	}
-	switch {
-	case ctx.Err() != nil:
-		return record, ctx.Err()
-	case isLateUpdate(err):
-		return record, c.unansweredUpdate(ctx, workflowID, err)
-	case isRefusal(err, protocol.ErrTypeOperationStarted), isRefusal(err, protocol.ErrTypeContinuingAsNew), endedMeanwhile(err):
-		return record, errMoved
-	case isGone(err) && queued == "":
-		return record, errMoved // it closed since it was described
-	}
-	return record, err
 }
 
-// isLateUpdate says whether nobody took the update in time.
-func isLateUpdate(err error) bool {
-	var late *client.WorkflowUpdateServiceTimeoutOrCanceledError
-	return errors.As(err, &late) || isLate(err)
-}
-
-func (c *Client) unansweredUpdate(ctx context.Context, workflowID string, cause error) error {
-	err := c.noWorker(ctx, workflowID, cause)
-	var unattended *NoWorkerError
-	if errors.As(err, &unattended) {
-		unattended.Pending = true
-	}
-	return err
-}
-
-// endedMeanwhile says whether the workflow's run closed over the update.
-func endedMeanwhile(err error) bool {
-	var application *temporal.ApplicationError
-	return errors.As(err, &application) && application.Type() == "AcceptedUpdateCompletedWorkflow"
+// helpsToAsk says whether another round may succeed: also where workers are
+// there and none answered in time.
+func helpsToAsk(err error) bool {
+	var again *againError
+	var silent *NoWorkerError
+	return errors.As(err, &again) || errors.As(err, &silent) && silent.Pollers > 0
 }

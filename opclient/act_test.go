@@ -2,12 +2,14 @@ package opclient_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
@@ -26,11 +28,11 @@ func TestCancelAsksTheOperationItself(t *testing.T) {
 		describe: there(map[string]enumspb.WorkflowExecutionStatus{protocol.OperationWorkflowID("a"): running}),
 		update: func(o client.UpdateWorkflowOptions) (any, error) {
 			require.Equal(t, protocol.OperationWorkflowID("a"), o.WorkflowID)
-			require.Equal(t, []any{protocol.ActionRequest{Reason: "why"}}, o.Args)
+			require.Equal(t, []any{protocol.ActionRequest{Reason: "why", Identity: "me"}}, o.Args)
 			return record("a", protocol.Canceling), nil
 		},
 	}
-	r, err := opclient.New(f, opclient.Options{}).Cancel(t.Context(), "a", "", "why")
+	r, err := opclient.New(f, opclient.Options{Identity: "me"}).Cancel(t.Context(), "a", "", "why")
 	require.NoError(t, err)
 	require.Equal(t, protocol.Canceling, r.StatusCode)
 }
@@ -70,6 +72,86 @@ func TestPostponeFollowsAnOperationThatMoves(t *testing.T) {
 	})
 }
 
+// SPEC 3.1: an operation is found wherever it is while it moves, and what was
+// not taken for now is sent again with the same update id.
+func TestEveryVerbFollowsAnOperationThatMoves(t *testing.T) {
+	t.Parallel()
+	for update, verb := range map[string]func(context.Context, *opclient.Client) (protocol.Record, error){
+		protocol.CancelUpdateName: func(ctx context.Context, c *opclient.Client) (protocol.Record, error) {
+			return c.Cancel(ctx, "a", "", "why")
+		},
+		protocol.PauseUpdateName: func(ctx context.Context, c *opclient.Client) (protocol.Record, error) {
+			return c.Pause(ctx, "a", "", "why")
+		},
+		protocol.ResumeUpdateName: func(ctx context.Context, c *opclient.Client) (protocol.Record, error) {
+			return c.Resume(ctx, "a", "", "why")
+		},
+	} {
+		t.Run(update, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) { followsAnOperationThatMoves(t, update, verb) })
+		})
+	}
+}
+
+// followsAnOperationThatMoves plays: it queues in the second of two tokens, its
+// serializer is busy, ends its run, has just started it; it is busy itself.
+func followsAnOperationThatMoves(t *testing.T, name string, verb func(context.Context, *opclient.Client) (protocol.Record, error)) {
+	queued := record("a", protocol.WaitingForResources)
+	answers := []error{
+		refuse(protocol.ErrTypeBusy), refuse(protocol.ErrTypeContinuingAsNew), refuse(protocol.ErrTypeOperationStarted),
+		refuse(protocol.ErrTypeBusy), serviceerror.NewResourceExhausted(enumspb.RESOURCE_EXHAUSTED_CAUSE_CONCURRENT_LIMIT, "10 updates"),
+		serviceerror.NewWorkflowNotReady("unexpected workflow task failure"), serviceerror.NewUnavailable("workflow update was aborted"),
+	}
+	sent, ids := 0, map[string]bool{}
+	f := &fake{
+		describe: func(id string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+			if sent < 3 {
+				return nil, errGone
+			}
+			return execution(id, running, nil), nil
+		},
+		list: tokens("t1", "t2"),
+		query: func(_ context.Context, workflowID, _ string, _ []any) (any, error) {
+			if workflowID == target("t1") {
+				return protocol.FindReply{}, nil
+			}
+			return protocol.FindReply{Found: true, Record: &queued}, nil
+		},
+		update: func(o client.UpdateWorkflowOptions) (any, error) {
+			require.Equal(t, name, o.UpdateName)
+			ids[o.UpdateID] = true
+			request := protocol.ActionRequest{Reason: "why", Identity: "me"}
+			wanted := protocol.OperationWorkflowID("a")
+			if sent < 3 {
+				request.OperationID, wanted = "a", target("t2")
+			}
+			require.Equal(t, wanted, o.WorkflowID)
+			require.Equal(t, []any{request}, o.Args)
+			if sent++; sent <= len(answers) {
+				return nil, answers[sent-1]
+			}
+			return record("a", protocol.Canceling), nil
+		},
+	}
+	r, err := verb(t.Context(), opclient.New(f, opclient.Options{Identity: "me"}))
+	require.NoError(t, err)
+	require.Equal(t, protocol.Canceling, r.StatusCode)
+	require.Len(t, ids, 1)
+}
+
+func TestCancelSaysThatTheWorkflowStaysBusy(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{update: func(client.UpdateWorkflowOptions) (any, error) { return nil, refuse(protocol.ErrTypeBusy) }}
+		begin := time.Now()
+		_, err := opclient.New(f, opclient.Options{}).Cancel(t.Context(), "a", "t", "")
+		require.ErrorIs(t, err, opclient.ErrBusy)
+		require.ErrorContains(t, err, "try again")
+		require.Less(t, time.Since(begin), time.Minute)
+	})
+}
+
 func TestCancelAnswersTheRefusal(t *testing.T) {
 	t.Parallel()
 	f := &fake{
@@ -100,6 +182,34 @@ func TestCancelSaysThatNothingIsKnown(t *testing.T) {
 	}
 	_, err := opclient.New(f, opclient.Options{}).Cancel(t.Context(), "a", "t", "")
 	require.ErrorIs(t, err, opclient.ErrNotFound)
+}
+
+// A workflow task that was lost is begun again after 10 s.
+func TestCancelAsksAgainWhereWorkersPollAndNoneAnswers(t *testing.T) {
+	t.Parallel()
+	for name, answers := range map[string]int{"once": 1, "for ever": 1000} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				ids := map[string]bool{}
+				f := &fake{pollers: 1}
+				f.update = func(o client.UpdateWorkflowOptions) (any, error) {
+					ids[o.UpdateID] = true
+					time.Sleep(10 * time.Second)
+					if answers--; answers >= 0 {
+						return nil, context.DeadlineExceeded
+					}
+					return record("a", protocol.Canceled), nil
+				}
+				begin := time.Now()
+				_, err := opclient.New(f, opclient.Options{}).Cancel(t.Context(), "a", "t", "")
+				var silent *opclient.NoWorkerError
+				require.Equal(t, name == "for ever", errors.As(err, &silent), err)
+				require.Len(t, ids, 1)
+				require.LessOrEqual(t, time.Since(begin), 31*time.Second)
+			})
+		})
+	}
 }
 
 func TestCancelSaysThatNoWorkerAnswers(t *testing.T) {

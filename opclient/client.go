@@ -1,6 +1,8 @@
 package opclient
 
 import (
+	"fmt"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -29,9 +31,16 @@ type Options struct {
 	// QueryTimeout is how long a worker may take to answer a query before the
 	// answer is put together without it; default 3 s.
 	QueryTimeout time.Duration
-	// UpdateTimeout is how long a worker may take to answer an action; default
-	// 10 s.
+	// UpdateTimeout is how long a worker may take to answer an action before it is
+	// asked again, with the same update id; default 10 s.
 	UpdateTimeout time.Duration
+	// Identity is who asks for actions, kept and shown with them, at most 255
+	// bytes: give it that of the Temporal client. Default "<pid>@<host>".
+	Identity string
+	// Namespace is that of the Temporal client, which does not tell it. Resume of
+	// an operation that waits for its next attempt and Delete need it; with
+	// another one they find nothing. Default client.DefaultNamespace.
+	Namespace string
 	// Parallel is how many signals SubmitMany has in flight, and how many
 	// serializers are asked at once; default 16.
 	Parallel int
@@ -55,6 +64,12 @@ func (o Options) withDefaults() Options {
 	o.RetryFor = positive(o.RetryFor, time.Minute)
 	o.QueryTimeout = positive(o.QueryTimeout, 3*time.Second)
 	o.UpdateTimeout = positive(o.UpdateTimeout, 10*time.Second)
+	if o.Identity == "" {
+		o.Identity = defaultIdentity()
+	}
+	if o.Namespace == "" {
+		o.Namespace = client.DefaultNamespace
+	}
 	if o.Parallel <= 0 {
 		o.Parallel = 16
 	}
@@ -65,6 +80,15 @@ func (o Options) withDefaults() Options {
 		o.Notice = func(string) {}
 	}
 	return o
+}
+
+// defaultIdentity is that of the SDK.
+func defaultIdentity() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return fmt.Sprintf("%d@%s", os.Getpid(), host)
 }
 
 func positive(value, fallback time.Duration) time.Duration {

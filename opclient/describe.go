@@ -3,6 +3,7 @@ package opclient
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	commonpb "go.temporal.io/api/common/v1"
@@ -25,12 +26,14 @@ func (c *Client) describedRecord(ctx context.Context, there *workflowservice.Des
 		c.addOutcome(ctx, info.GetExecution(), &record)
 		return record
 	}
-	record.StatusCode = protocol.InProgress
-	if len(there.GetPendingActivities()) == 0 {
+	postponed := record.PostponeUntil != nil && record.PostponeUntil.After(time.Now())
+	switch {
+	case handlerOf(there.GetPendingActivities()) != nil:
+		record.StatusCode, record.SuspendReason = protocol.InProgress, ""
+	case postponed:
+		record.StatusCode, record.SuspendReason = protocol.Waiting, protocol.SuspendPostponed
+	case record.StatusCode != protocol.Waiting:
 		record.StatusCode = protocol.WaitingForResources
-		if record.PostponeUntil != nil && record.PostponeUntil.After(time.Now()) {
-			record.StatusCode, record.SuspendReason = protocol.Waiting, protocol.SuspendPostponed
-		}
 	}
 	record.StateCode = record.StatusCode.State()
 	return record
@@ -80,19 +83,27 @@ func indexedStatus(status enumspb.WorkflowExecutionStatus, attribute string) pro
 	return protocol.InProgress
 }
 
-// addInput takes what the caller submitted from the first event.
-func (c *Client) addInput(ctx context.Context, execution *commonpb.WorkflowExecution, record *protocol.Record) {
+// submitted is the operation as it was started, from its first event.
+func (c *Client) submitted(ctx context.Context, execution *commonpb.WorkflowExecution) (o protocol.Operation, err error) {
 	events := c.temporal.GetWorkflowHistory(ctx, execution.GetWorkflowId(), execution.GetRunId(), false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 	if !events.HasNext() {
-		return
+		return o, errors.New("its history is empty")
 	}
 	first, err := events.Next()
 	if err != nil {
-		return
+		return o, fmt.Errorf("read its history: %w", err)
 	}
 	payloads := first.GetWorkflowExecutionStartedEventAttributes().GetInput().GetPayloads()
-	var submitted protocol.Operation
-	if len(payloads) == 0 || !c.decode(payloads[0], &submitted) {
+	if len(payloads) == 0 || !c.decode(payloads[0], &o) {
+		return o, errors.New("its history does not tell what was submitted")
+	}
+	return o, nil
+}
+
+// addInput takes what the caller submitted from the first event.
+func (c *Client) addInput(ctx context.Context, execution *commonpb.WorkflowExecution, record *protocol.Record) {
+	submitted, err := c.submitted(ctx, execution)
+	if err != nil {
 		return
 	}
 	if submitted.ID == "" {
@@ -100,6 +111,9 @@ func (c *Client) addInput(ctx context.Context, execution *commonpb.WorkflowExecu
 	}
 	if submitted.DependencyToken == "" {
 		submitted.DependencyToken = record.DependencyToken
+	}
+	if record.PostponeUntil != nil { // the index knows of a later change
+		submitted.PostponeUntil = record.PostponeUntil
 	}
 	record.Operation = submitted
 }
@@ -138,18 +152,29 @@ func toldRecord(err error) (record protocol.Record, ok bool) {
 // refine tells what a workflow cannot see of its running handler: whether a
 // worker has it, which, and whether it waits for a retry (SPEC 3.1).
 func (f *Found) refine(pending []*workflowpb.PendingActivityInfo) {
-	if len(pending) == 0 || f.StatusCode.State() != protocol.Locked {
+	activity := handlerOf(pending)
+	if activity == nil || f.StatusCode.State() != protocol.Locked {
 		return
 	}
-	activity := pending[0]
 	f.RetryCount = max(int(activity.GetAttempt())-1, 0)
 	if started := instant(activity.GetLastStartedTime()); started != nil {
 		f.StartedOn = started
 		f.HostID = activity.GetLastWorkerIdentity()
 	}
-	if f.StatusCode != protocol.InProgress || activity.GetState() != enumspb.PENDING_ACTIVITY_STATE_SCHEDULED {
+	if f.StatusCode != protocol.InProgress {
 		return
 	}
+	switch activity.GetState() {
+	case enumspb.PENDING_ACTIVITY_STATE_SCHEDULED:
+		f.refineScheduled(activity)
+	case enumspb.PENDING_ACTIVITY_STATE_PAUSED: // at the server, as the Web UI does
+		f.StatusCode, f.SuspendReason = protocol.Waiting, protocol.SuspendPaused
+	}
+	f.StateCode = f.StatusCode.State()
+}
+
+// refineScheduled tells of a handler that no worker runs.
+func (f *Found) refineScheduled(activity *workflowpb.PendingActivityInfo) {
 	f.StatusCode = protocol.WaitingForResources
 	if next := instant(activity.GetNextAttemptScheduleTime()); next != nil && f.RetryCount > 0 {
 		f.StatusCode, f.SuspendReason, f.NextAttempt = protocol.Waiting, protocol.SuspendRetrying, next
@@ -157,7 +182,6 @@ func (f *Found) refine(pending []*workflowpb.PendingActivityInfo) {
 			f.Message = activity.GetLastFailure().GetMessage()
 		}
 	}
-	f.StateCode = f.StatusCode.State()
 }
 
 func instant(at *timestamppb.Timestamp) *time.Time {

@@ -42,6 +42,21 @@
 // have been carried out; repeat it with the same id. A [*NoWorkerError] says
 // that the request is in order and nobody answers it.
 //
+// # Act
+//
+// [Client.Cancel], [Client.Postpone], [Client.Pause], [Client.Resume],
+// [Client.Rerun] and [Client.Delete] act on one operation, wherever it is, and
+// follow one that moves; [Client.Why] says what it waits for and what may be
+// asked of it. [Client.Hold], [Client.Release], [Client.Skip],
+// [Client.CancelAll] and [Client.SetPolicy] act on a token, [Client.Tokens]
+// finds those that do not get on. [Client.ActMany] acts on all that match a
+// filter. Options.Identity and the reason are kept with what was done.
+//
+// # Without a worker
+//
+// What was submitted is durable, and reading answers too: what has started from
+// its execution, what queues from its token's history. [Found].Source says so.
+//
 // # Many operations
 //
 // [Client.SubmitMany] sends a stream of any length in bounded memory, up to 500

@@ -26,6 +26,9 @@ var (
 	ErrInvalidOperation error = &protocol.Refusal{Type: protocol.ErrTypeInvalidOperation, Message: "the operation is not valid"}
 	// ErrInvalidTransition: the operation's state does not allow the action.
 	ErrInvalidTransition error = &protocol.Refusal{Type: protocol.ErrTypeInvalidTransition, Message: "the state does not allow this action"}
+	// ErrBusy: a workflow has too much to do to take a request now. Nothing
+	// changed; try again later.
+	ErrBusy error = &protocol.Refusal{Type: protocol.ErrTypeBusy, Message: "the workflow cannot take the request now"}
 )
 
 // UnansweredError says that the server gave no answer, so that the request may
@@ -85,6 +88,7 @@ var refusalTypes = map[string]bool{
 	protocol.ErrTypeOperationStarted:  true,
 	protocol.ErrTypeOperationNotFound: true,
 	protocol.ErrTypeContinuingAsNew:   true,
+	protocol.ErrTypeBusy:              true,
 	protocol.ErrTypeDuplicateID:       true,
 	protocol.ErrTypeInvalidOperation:  true,
 	protocol.ErrTypeQueueFull:         true,

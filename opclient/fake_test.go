@@ -3,12 +3,14 @@ package opclient_test
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"sync"
 
 	commonpb "go.temporal.io/api/common/v1"
 	enumspb "go.temporal.io/api/enums/v1"
 	historypb "go.temporal.io/api/history/v1"
 	"go.temporal.io/api/serviceerror"
+	taskqueuepb "go.temporal.io/api/taskqueue/v1"
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
@@ -25,12 +27,18 @@ type fake struct {
 
 	signal   func(workflowID string, argument any) error
 	start    func(client.StartWorkflowOptions, protocol.Operation) error
+	starting func(args []any)
 	describe func(workflowID string) (*workflowservice.DescribeWorkflowExecutionResponse, error)
 	query    func(ctx context.Context, workflowID, name string, args []any) (any, error)
 	update   func(client.UpdateWorkflowOptions) (any, error)
 	list     func(query string) ([]*workflowpb.WorkflowExecutionInfo, error)
 	input    protocol.Operation
 	closed   error
+	service  workflowservice.WorkflowServiceClient
+	// pollers is how many workers poll.
+	pollers int
+	// histories are the events of workflows other than that of input.
+	histories map[string][]*historypb.HistoryEvent
 
 	mu    sync.Mutex
 	calls []string
@@ -53,6 +61,9 @@ func (f *fake) SignalWithStartWorkflow(_ context.Context, workflowID, _ string, 
 
 func (f *fake) ExecuteWorkflow(_ context.Context, o client.StartWorkflowOptions, _ any, args ...any) (client.WorkflowRun, error) {
 	f.note("start " + o.ID)
+	if f.starting != nil {
+		f.starting(args)
+	}
 	return nil, f.start(o, args[0].(protocol.Operation))
 }
 
@@ -80,6 +91,25 @@ func (f *fake) UpdateWorkflow(_ context.Context, o client.UpdateWorkflowOptions)
 	return updateHandle{answer: answer}, err
 }
 
+// started is what UpdateWithStartWorkflow starts.
+type started struct {
+	client.WithStartWorkflowOperation
+	options client.StartWorkflowOptions
+	args    []any
+}
+
+func (f *fake) NewWithStartWorkflowOperation(o client.StartWorkflowOptions, _ any, args ...any) client.WithStartWorkflowOperation {
+	return started{options: o, args: args}
+}
+
+func (f *fake) UpdateWithStartWorkflow(ctx context.Context, o client.UpdateWithStartWorkflowOptions) (client.WorkflowUpdateHandle, error) {
+	s := o.StartWorkflowOperation.(started)
+	f.note("start or use " + s.options.ID + " on " + s.options.TaskQueue + " " + s.options.WorkflowIDConflictPolicy.String())
+	return f.UpdateWorkflow(ctx, o.UpdateOptions)
+}
+
+func (f *fake) WorkflowService() workflowservice.WorkflowServiceClient { return f.service }
+
 type updateHandle struct {
 	client.WorkflowUpdateHandle
 	answer any
@@ -100,7 +130,7 @@ func (f *fake) ListWorkflow(_ context.Context, r *workflowservice.ListWorkflowEx
 }
 
 func (f *fake) DescribeTaskQueue(context.Context, string, enumspb.TaskQueueType) (*workflowservice.DescribeTaskQueueResponse, error) {
-	return &workflowservice.DescribeTaskQueueResponse{}, nil
+	return &workflowservice.DescribeTaskQueueResponse{Pollers: make([]*taskqueuepb.PollerInfo, f.pollers)}, nil
 }
 
 func (f *fake) GetWorkflow(context.Context, string, string) client.WorkflowRun {
@@ -114,22 +144,25 @@ type run struct {
 
 func (r run) Get(context.Context, any) error { return r.err }
 
-func (f *fake) GetWorkflowHistory(context.Context, string, string, bool, enumspb.HistoryEventFilterType) client.HistoryEventIterator {
-	payloads, err := converter.GetDefaultDataConverter().ToPayloads(f.input)
-	return &events{payloads: payloads, err: err}
+func (f *fake) GetWorkflowHistory(_ context.Context, workflowID, _ string, _ bool, _ enumspb.HistoryEventFilterType) client.HistoryEventIterator {
+	f.note("history " + workflowID)
+	if list, ok := f.histories[workflowID]; ok {
+		return &events{list: list}
+	}
+	return &events{list: []*historypb.HistoryEvent{startedEvent(f.input)}}
 }
 
 type events struct {
-	payloads *commonpb.Payloads
-	err      error
+	client.HistoryEventIterator
+	list []*historypb.HistoryEvent
 }
 
-func (e *events) HasNext() bool { return true }
+func (e *events) HasNext() bool { return len(e.list) > 0 }
 
 func (e *events) Next() (*historypb.HistoryEvent, error) {
-	return &historypb.HistoryEvent{Attributes: &historypb.HistoryEvent_WorkflowExecutionStartedEventAttributes{
-		WorkflowExecutionStartedEventAttributes: &historypb.WorkflowExecutionStartedEventAttributes{Input: e.payloads},
-	}}, e.err
+	event := e.list[0]
+	e.list = e.list[1:]
+	return event, nil
 }
 
 // execution describes a workflow that is there.
@@ -154,4 +187,36 @@ func payloads(values map[string]any) map[string]*commonpb.Payload {
 		encoded[name] = payload
 	}
 	return encoded
+}
+
+// arguments encodes what a workflow, signal or activity is given.
+func arguments(values ...any) *commonpb.Payloads {
+	encoded, err := converter.GetDefaultDataConverter().ToPayloads(values...)
+	if err != nil {
+		panic(err)
+	}
+	return encoded
+}
+
+// startedEvent begins a history.
+func startedEvent(args ...any) *historypb.HistoryEvent {
+	return &historypb.HistoryEvent{
+		EventType: enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED, EventTime: timestamppb.Now(),
+		Attributes: &historypb.HistoryEvent_WorkflowExecutionStartedEventAttributes{
+			WorkflowExecutionStartedEventAttributes: &historypb.WorkflowExecutionStartedEventAttributes{Input: arguments(args...)},
+		},
+	}
+}
+
+// tokens lists the serializers of running tokens, and nothing else.
+func tokens(names ...string) func(string) ([]*workflowpb.WorkflowExecutionInfo, error) {
+	return func(query string) (infos []*workflowpb.WorkflowExecutionInfo, _ error) {
+		if !strings.Contains(query, protocol.SerializerWorkflow) {
+			return nil, nil
+		}
+		for _, name := range names {
+			infos = append(infos, execution(protocol.SerializerWorkflowID(name), enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, nil).GetWorkflowExecutionInfo())
+		}
+		return infos, nil
+	}
 }

@@ -3,6 +3,7 @@ package opclient
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/seriatim-go/seriatim/protocol"
 )
@@ -20,9 +21,19 @@ type Filter struct {
 	Token string
 	// Owner is an ownerId.
 	Owner string
+	// CreatedBefore, unless it is zero, leaves out what is younger. One that has
+	// started counts from its start, since the server's index knows no earlier
+	// instant: it is never younger than that, and may be older.
+	CreatedBefore time.Time
 	// Limit is the most operations to answer; default 100, negative for all.
 	Limit int
+
+	// open leaves out what is Completed.
+	open bool
 }
+
+// OlderThan is the instant for CreatedBefore of what is older than age now.
+func OlderThan(age time.Duration) time.Time { return time.Now().Add(-age).UTC() }
 
 // defaultListLimit is Filter.Limit where it is not set.
 const defaultListLimit = 100
@@ -61,6 +72,12 @@ func (f Filter) clauses() ([]clause, error) {
 		equal(protocol.OperationOwnerAttribute, f.Owner, f.Owner, false,
 			func(r protocol.Record) string { return r.OwnerID })
 	}
+	if !f.CreatedBefore.IsZero() {
+		list = append(list, clause{query: "StartTime < " + protocol.QuoteForQuery(f.CreatedBefore.UTC().Format(time.RFC3339Nano))})
+	}
+	if f.open && f.Status == "" {
+		list = append(list, running)
+	}
 	if f.Status == "" {
 		return list, nil
 	}
@@ -69,6 +86,17 @@ func (f Filter) clauses() ([]clause, error) {
 		return nil, err
 	}
 	return append(list, statusClauses(status)...), nil
+}
+
+// running are the executions that have not closed.
+var running = clause{query: "ExecutionStatus = 'Running'"}
+
+// matchesQueued decides on an operation that queues.
+func (f Filter) matchesQueued(r protocol.Record) bool {
+	return (f.Type == "" || string(r.OperationType) == f.Type) &&
+		(f.Owner == "" || r.OwnerID == f.Owner) &&
+		(f.Status == "" || strings.EqualFold(r.StatusCode.String(), f.Status)) &&
+		(f.CreatedBefore.IsZero() || r.CreatedOn != nil && r.CreatedOn.Before(f.CreatedBefore))
 }
 
 // statusClauses combine Temporal's own status with the coarse attribute, which
@@ -82,7 +110,7 @@ func statusClauses(status protocol.StatusCode) []clause {
 	if query, ok := execution[status]; ok {
 		return []clause{{query: query}}
 	}
-	return []clause{{query: "ExecutionStatus = 'Running'"}, {
+	return []clause{running, {
 		query:     protocol.OperationStatusAttribute + " = " + protocol.QuoteForQuery(status.String()),
 		attribute: protocol.OperationStatusAttribute, remembered: true,
 		match: func(r protocol.Record) bool { return r.StatusCode == status },

@@ -30,27 +30,32 @@ const (
 	// second, holds no data, and tells running operations apart as InProgress or
 	// Waiting only.
 	FromVisibility Source = "visibility"
+	// FromHistory: no worker answered, so a queue is put together from the
+	// history of its token's serializer. What was refused, was a repeat, or was
+	// asked for in the current run is not known; an operation that was postponed
+	// or cancelled since may show as it was submitted.
+	FromHistory Source = "history"
 )
 
 // Found is an operation that was found.
 type Found struct {
 	protocol.Record
 	// Source says where the record comes from.
-	Source Source
+	Source Source `json:"source,omitempty"`
 	// WorkflowID is the workflow that has it.
-	WorkflowID string
+	WorkflowID string `json:"workflowId,omitempty"`
 	// NextAttempt is when the engine tries again, for one that waits for a
 	// retry.
-	NextAttempt *time.Time
+	NextAttempt *time.Time `json:"nextAttempt,omitempty"`
 }
 
 // Get finds an operation by its id: as a workflow of its own, else in the queue
 // of the token, else in the queues of all running tokens, which may take long
 // and is told to Options.Notice.
 //
-// An operation that has started is answered without a worker too, with
-// FromDescribe. One that queues needs one: else the error is a *NoWorkerError.
-// ErrNotFound says that nothing is known of it. A submission that the
+// Without a worker an operation that has started is answered with FromDescribe,
+// one that queues with FromHistory; the error is a *NoWorkerError where neither
+// knows it. ErrNotFound says that nothing is known of it. A submission that the
 // serializer refused is answered as that *protocol.Refusal.
 func (c *Client) Get(ctx context.Context, id, token string) (Found, error) {
 	if err := protocol.ValidateID(id); err != nil {
@@ -78,6 +83,10 @@ func (c *Client) find(ctx context.Context, id, token string) (Found, error) {
 			return found, err
 		}
 		where, err := c.locate(ctx, id, token)
+		var unattended *NoWorkerError
+		if errors.As(err, &unattended) {
+			return c.findPast(ctx, id, token, err)
+		}
 		if err != nil {
 			return Found{}, err
 		}

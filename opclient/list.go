@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"strings"
+	"time"
 
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
@@ -14,9 +15,9 @@ import (
 )
 
 // List answers operations that match the filter: first, where a token is named,
-// those in its queue, in order; then those that have started, the latest first,
-// running and closed, as long as the namespace retains them. It ends after the
-// first error.
+// those in its queue, in order (from history where no worker answers, see
+// FromHistory); then those that have started, the latest first, running and
+// closed, as long as the namespace retains them. It ends after the first error.
 //
 // Started operations come from the server's index, which may lag some tenths of
 // a second: see FromVisibility. Where the namespace lacks our search attributes
@@ -68,24 +69,42 @@ func (l *listing) run(ctx context.Context) error {
 	return err
 }
 
-// queue lists the token's queued operations. Where nobody answers, the rest is
-// listed all the same.
+// queue lists the token's queued operations. Where nobody answers and history
+// does not tell, the rest is listed all the same.
 func (l *listing) queue(ctx context.Context) error {
+	err := l.client.eachQueued(ctx, protocol.SerializerWorkflowID(l.filter.Token), func(found Found) error {
+		l.queued[found.ID] = true
+		if !l.filter.matchesQueued(found.Record) {
+			return nil
+		}
+		return l.offer(found)
+	})
+	var unattended *NoWorkerError
+	switch {
+	case isGone(err):
+		return nil
+	case errors.As(err, &unattended):
+		l.client.options.Notice(fmt.Sprintf("queued operations are not listed: %v", err))
+		return nil
+	}
+	return err
+}
+
+// eachQueued answers the queued operations of the token with that serializer, in
+// order: from its history where no worker answers.
+func (c *Client) eachQueued(ctx context.Context, workflowID string, each func(Found) error) error {
 	for offset := 0; ; {
-		page, err := l.client.Queue(ctx, l.filter.Token, offset, protocol.MaxListLimit)
-		var unattended *NoWorkerError
-		switch {
-		case isRefusal(err, protocol.ErrTypeOperationNotFound):
-			return nil
-		case errors.As(err, &unattended):
-			l.client.options.Notice(fmt.Sprintf("queued operations are not listed: %v", err))
-			return nil
-		case err != nil:
-			return err
+		page, source := protocol.ListReply{}, FromQueue
+		err := c.askSerializer(ctx, workflowID, protocol.ListQueryName, &page, protocol.ListRequest{Offset: offset, Limit: protocol.MaxListLimit})
+		if err != nil {
+			p, err := c.pastInstead(ctx, workflowID, err)
+			if err != nil {
+				return err
+			}
+			page, source = p.list(offset, len(p.Waiting), time.Now()), FromHistory
 		}
 		for _, record := range page.Operations {
-			l.queued[record.ID] = true
-			if err := l.offerQueued(record); err != nil {
+			if err := each(Found{Record: record, Source: source, WorkflowID: workflowID}); err != nil {
 				return err
 			}
 		}
@@ -94,18 +113,6 @@ func (l *listing) queue(ctx context.Context) error {
 			return nil
 		}
 	}
-}
-
-// offerQueued answers a queued operation where it matches.
-func (l *listing) offerQueued(record protocol.Record) error {
-	status := l.filter.Status
-	switch {
-	case l.filter.Type != "" && string(record.OperationType) != l.filter.Type,
-		l.filter.Owner != "" && record.OwnerID != l.filter.Owner,
-		status != "" && !strings.EqualFold(record.StatusCode.String(), status):
-		return nil
-	}
-	return l.offer(Found{Record: record, Source: FromQueue, WorkflowID: protocol.SerializerWorkflowID(l.filter.Token)})
 }
 
 func (l *listing) offer(found Found) error {

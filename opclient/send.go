@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 
-	"go.temporal.io/sdk/client"
-
 	"github.com/seriatim-go/seriatim/protocol"
 )
 
@@ -31,11 +29,7 @@ func (c *Client) signal(ctx context.Context, h *Handle, batch []entry) error {
 	}
 	argument, bytes := signalArgument(batch)
 	_, err := c.temporal.SignalWithStartWorkflow(ctx, h.WorkflowID, protocol.SubmitSignalName, argument,
-		client.StartWorkflowOptions{
-			ID:            h.WorkflowID,
-			TaskQueue:     c.options.TaskQueue,
-			StaticSummary: summary("operations of token " + h.Token),
-		}, protocol.SerializerWorkflow, protocol.SerializerInput{Token: h.Token})
+		c.serializerOptions(h.Token), protocol.SerializerWorkflow, protocol.SerializerInput{Token: h.Token})
 	if err == nil {
 		c.load.sent(h.WorkflowID, bytes)
 	}

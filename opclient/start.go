@@ -15,9 +15,10 @@ import (
 )
 
 // start starts an operation without a token as a workflow of its own (SPEC 4.8).
-func (c *Client) start(calls, between context.Context, o protocol.Operation) (*Handle, error) {
+// origin, if any, goes with it as its second argument.
+func (c *Client) start(calls, between context.Context, o protocol.Operation, origin ...any) (*Handle, error) {
 	handle := &Handle{ID: o.ID, WorkflowID: protocol.OperationWorkflowID(o.ID), client: c, contentHash: o.ContentHash()}
-	err := c.retry(between, func() error { return c.startOnce(calls, o) })
+	err := c.retry(between, func() error { return c.startOnce(calls, o, origin) })
 	var started *serviceerror.WorkflowExecutionAlreadyStarted
 	if !errors.As(err, &started) {
 		return handle, err
@@ -27,7 +28,7 @@ func (c *Client) start(calls, between context.Context, o protocol.Operation) (*H
 }
 
 // startOnce starts it, without search attributes where the namespace has none.
-func (c *Client) startOnce(ctx context.Context, o protocol.Operation) error {
+func (c *Client) startOnce(ctx context.Context, o protocol.Operation, origin []any) error {
 	options := client.StartWorkflowOptions{
 		ID:                                       protocol.OperationWorkflowID(o.ID),
 		TaskQueue:                                c.options.TaskQueue,
@@ -40,9 +41,9 @@ func (c *Client) startOnce(ctx context.Context, o protocol.Operation) error {
 	if !c.withoutAttributes.Load() {
 		options.TypedSearchAttributes = c.startAttributes(o, time.Now())
 	}
-	_, err := c.temporal.ExecuteWorkflow(ctx, options, protocol.OperationWorkflow, o)
+	_, err := c.temporal.ExecuteWorkflow(ctx, options, protocol.OperationWorkflow, append([]any{o}, origin...)...)
 	if isMissingAttribute(err) && c.withoutAttributes.CompareAndSwap(false, true) {
-		return c.startOnce(ctx, o)
+		return c.startOnce(ctx, o, origin)
 	}
 	return err
 }

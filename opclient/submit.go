@@ -4,28 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/seriatim-go/seriatim/protocol"
 )
-
-// Handle is an operation that was submitted: what it takes to find it again.
-type Handle struct {
-	// ID is the operation's id, Token its dependency token, empty for none.
-	ID, Token string
-	// WorkflowID is where it is now: token:<key> while it queues, else
-	// operation:<id>.
-	WorkflowID string
-	// Duplicate says that the same operation was there already, so that this
-	// submission changed nothing. With a token only the serializer knows, and
-	// counts it.
-	Duplicate bool
-
-	client      *Client
-	contentHash string
-}
 
 // Submit makes one operation durable and returns before it runs (SPEC 1.1). It
 // fills in a UUIDv7 where the id is empty.
@@ -115,41 +98,4 @@ func refuseRecurrence(o protocol.Operation) error {
 		Message:     "recurrence is not available in this version: leave out recurrencePattern and recurrenceStartTime",
 		OperationID: o.ID,
 	}
-}
-
-// Get finds the operation; see [Client.Get].
-func (h *Handle) Get(ctx context.Context) (Found, error) { return h.client.Get(ctx, h.ID, h.Token) }
-
-// Handle is a handle for an operation that is known to have been submitted, such
-// as one that SubmitMany accepted. It cannot tell whether another operation has
-// the id.
-func (c *Client) Handle(id, token string) *Handle {
-	h := &Handle{ID: id, Token: token, WorkflowID: protocol.OperationWorkflowID(id), client: c}
-	if token != "" {
-		h.WorkflowID = protocol.SerializerWorkflowID(token)
-	}
-	return h
-}
-
-// Wait waits until the operation is Completed; see [Client.Wait]. Since it was
-// submitted, a serializer that does not know it yet is asked for
-// Options.RetryFor. The error is ErrDuplicateID where the operation that
-// completed is not the one that was submitted: another one has its id, and this
-// one was refused.
-func (h *Handle) Wait(ctx context.Context) (Found, error) {
-	found, err := h.client.wait(ctx, h.ID, h.Token, h.client.options.RetryFor)
-	if err != nil || h.contentHash == "" {
-		return found, about("wait for", h.ID, err)
-	}
-	return found, h.client.checkDuplicate(ctx, h.ID, h.contentHash)
-}
-
-// Cancel cancels the operation; see [Client.Cancel].
-func (h *Handle) Cancel(ctx context.Context, reason string) (protocol.Record, error) {
-	return h.client.Cancel(ctx, h.ID, h.Token, reason)
-}
-
-// Postpone postpones the operation; see [Client.Postpone].
-func (h *Handle) Postpone(ctx context.Context, until time.Time, reason string) (protocol.Record, error) {
-	return h.client.Postpone(ctx, h.ID, h.Token, until, reason)
 }

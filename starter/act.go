@@ -15,19 +15,56 @@ const cancelHelp = `Cancel operations, wherever they are.
 
 One that queues or waits ends Canceled at once; one that runs is asked to stop
 and ends when its handler has. Work that was done is not rolled back. An
-operation behind a cancelled one keeps its place.`
+operation behind a cancelled one keeps its place.
+
+` + bulkHelp
 
 const cancelExample = `  starter cancel a1 --token customer-42 --reason "ordered twice"
-  starter cancel a1 a2 a3`
+  starter cancel a1 a2 a3
+  starter cancel --token customer-42 --type http.request
+  starter cancel --owner ada --older-than 168h --yes`
 
 func (a *app) cancelCommand() *cobra.Command {
+	return a.manyCommand(manyVerb{
+		use: "cancel", short: "Cancel operations", long: cancelHelp, example: cancelExample,
+		action: protocol.ActionCancel, done: "cancelled", do: (*opclient.Client).Cancel,
+	})
+}
+
+const resumeHelp = `Let operations go on that are Suspended, whatever they wait for: one that is
+paused, that asked for a person, that is postponed, or that waits for its next
+attempt, which then comes at once. None overtakes those before it in its token.
+
+` + bulkHelp
+
+const resumeExample = `  starter resume a1 --token customer-42
+  starter resume --type http.request --reason "the receiver is back"
+  starter resume --token customer-42 --yes -o jsonl`
+
+func (a *app) resumeCommand() *cobra.Command {
+	return a.manyCommand(manyVerb{
+		use: "resume", short: "Let Suspended operations go on", long: resumeHelp, example: resumeExample,
+		action: protocol.ActionResume, done: "resumed", do: (*opclient.Client).Resume,
+	})
+}
+
+const pauseHelp = `Stop running operations and keep them until they are resumed.
+
+The handler is asked to stop; until it has, the operation is Pausing. When it is
+resumed its handler goes on from its last checkpoint. Only a running operation
+can be paused; a queued one is postponed, and a whole token held.`
+
+const pauseExample = `  starter pause a1 --reason "the bank asked for it"
+  starter pause a1 a2 --token customer-42`
+
+func (a *app) pauseCommand() *cobra.Command {
 	var token, reason string
 	c := &cobra.Command{
-		Use: "cancel ID…", Short: "Cancel operations", Long: cancelHelp, Example: cancelExample,
+		Use: "pause ID…", Short: "Stop running operations until they are resumed", Long: pauseHelp, Example: pauseExample,
 		Args: arguments(1, -1, "operation ids"),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.act(c, args, func(ctx context.Context, operations *opclient.Client, id string) (protocol.Record, error) {
-				return operations.Cancel(ctx, id, token, reason)
+				return operations.Pause(ctx, id, token, reason)
 			})
 		},
 	}
@@ -38,9 +75,10 @@ func (a *app) cancelCommand() *cobra.Command {
 
 const postponeHelp = `Keep an operation from starting before an instant.
 
-It can be moved earlier or later as often as wanted until it starts; an instant
-in the past lets it start at its turn. A postponed operation that is next holds
-back all behind it in its token.`
+It can be moved earlier or later as often as wanted until it is Completed; one
+that runs is stopped first. An instant in the past lets one that waits start at
+its turn. A postponed operation that is next holds back all behind it in its
+token.`
 
 const postponeExample = `  starter postpone a1 --token customer-42 --until 2h
   starter postpone a1 --until 2030-01-31T08:00:00Z --reason "the bank is closed"

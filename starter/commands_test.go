@@ -59,28 +59,64 @@ func site() *fake {
 	next, last := record("c", protocol.WaitingForResources), record("d", protocol.Waiting)
 	next.Position, next.BlockedBy = 1, "b"
 	last.Position, last.BlockedBy, last.SuspendReason, last.PostponeUntil = 2, "b", protocol.SuspendPostponed, at("10:00:00")
+	acted := map[string]any{
+		protocol.CancelUpdateName: record("c", protocol.Canceled), protocol.PauseUpdateName: record("b", protocol.Pausing),
+		protocol.ResumeUpdateName: record("b", protocol.WaitingForResources), protocol.RerunUpdateName: rerunOf(failed),
+	}
+	until := at("09:00:00")
 	return &fake{
+		deleted: map[string]bool{}, serializers: []string{"customer-42"},
+		answer: func(name string) any {
+			if answer, ok := acted[name]; ok {
+				return answer
+			}
+			return protocol.SerializerState{
+				Token: "customer-42", Queued: 2, Head: &head, Policy: protocol.Policy{OnFailure: protocol.HoldOnFailure, MaxQueued: 9},
+				Hold: &protocol.Hold{On: *at("08:30:00"), Until: until, Identity: "starter:ada@host", Reason: "stocktaking"},
+			}
+		},
 		records: map[string]protocol.Record{"f": failed, "b": head, "ok": record("ok", protocol.Succeeded)},
 		queue:   []protocol.Record{next, last},
 		state: protocol.SerializerState{
-			Token: "customer-42", Head: &head, Queued: 2,
+			Token: "customer-42", Head: &head, HeadSince: at("08:00:03"), Queued: 2,
 			Counts:  protocol.Counts{Accepted: 4, Rejected: 1, Failed: 1, Runs: 1},
 			Rejects: []protocol.Reject{{At: *at("08:00:02"), Type: protocol.ErrTypeDuplicateID, OperationID: "c", Reason: "id: taken"}},
 		},
 	}
 }
 
+func rerunOf(failed protocol.Record) protocol.Record {
+	again := record("f-again", protocol.WaitingForResources)
+	again.RerunOf, again.Name, again.Position, again.BlockedBy = failed.ID, "red", 3, "b"
+	return again
+}
+
 func TestOutput(t *testing.T) {
 	t.Parallel()
 	for name, args := range map[string]string{
-		"show-failed.txt":     "show f",
-		"show-failed.json":    "show f -o json",
-		"show-queued.txt":     "show d --token customer-42",
-		"token-show.txt":      "token show customer-42",
-		"token-rejects.txt":   "token rejects customer-42",
-		"token-rejects.jsonl": "token rejects customer-42 -o jsonl",
-		"submit.txt":          "submit --type http.request --token customer-42 --id a1",
-		"submit.json":         "submit --type http.request --id a1 -o json",
+		"show-failed.txt":      "show f",
+		"show-failed.json":     "show f -o json",
+		"show-queued.txt":      "show d --token customer-42",
+		"token-show.txt":       "token show customer-42",
+		"token-rejects.txt":    "token rejects customer-42",
+		"token-rejects.jsonl":  "token rejects customer-42 -o jsonl",
+		"token-list.txt":       "token list --blocked",
+		"token-list.jsonl":     "token list -o jsonl",
+		"token-hold.txt":       "token hold customer-42 --until 2030-01-31T09:00:00Z --reason stocktaking",
+		"token-release.json":   "token release customer-42 -o json",
+		"why-queued.txt":       "why d --token customer-42",
+		"why-queued.json":      "why d --token customer-42 -o json",
+		"why-failed.txt":       "why f",
+		"pause.txt":            "pause b",
+		"resume.txt":           "resume b --reason again",
+		"rerun.txt":            "rerun f --new-id f-again",
+		"rerun.json":           "rerun f -o json",
+		"delete.txt":           "delete ok",
+		"delete.jsonl":         "delete ok -o jsonl",
+		"cancel-filter.txt":    "cancel --token customer-42 --type http.request --yes",
+		"cancel-several.jsonl": "cancel c d --token customer-42 -o jsonl",
+		"submit.txt":           "submit --type http.request --token customer-42 --id a1",
+		"submit.json":          "submit --type http.request --id a1 -o json",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"strings"
 	"time"
 
@@ -25,10 +26,11 @@ type connectionFlags struct {
 	grpcMeta                                        []string
 	tls, tlsNoHostCheck                             bool
 	tlsCert, tlsKey, tlsCA, tlsServerName           string
+	identity                                        string
 	timeout                                         time.Duration
 
-	// reached is the address of the server that was dialled.
-	reached string
+	// dialled is the server that was dialled, and as whom.
+	dialled client.Options
 }
 
 func (f *connectionFlags) add(flags *pflag.FlagSet) {
@@ -45,6 +47,7 @@ func (f *connectionFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.tlsCA, "tls-ca-path", "", "certificate of the server's authority, PEM")
 	flags.StringVar(&f.tlsServerName, "tls-server-name", "", "server name that the certificate must have")
 	flags.BoolVar(&f.tlsNoHostCheck, "tls-disable-host-verification", false, "accept a certificate of any server")
+	flags.StringVar(&f.identity, "identity", "", "who asks; kept and shown with what was done (default starter:USER@HOST)")
 	flags.DurationVar(&f.timeout, "client-connect-timeout", 10*time.Second, "how long connecting may take")
 }
 
@@ -71,7 +74,24 @@ func (f *connectionFlags) options(flags *pflag.FlagSet, environment envconfig.En
 	if options.Namespace == "" {
 		options.Namespace = client.DefaultNamespace
 	}
+	if options.Identity = f.identity; options.Identity == "" {
+		options.Identity = defaultIdentity(environment)
+	}
 	return options, nil
+}
+
+// defaultIdentity names the person rather than the process, as the temporal
+// command line does.
+func defaultIdentity(environment envconfig.EnvLookup) string {
+	user, ok := environment.LookupEnv("USER")
+	if !ok {
+		user = "unknown"
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return "starter:" + user + "@" + host
 }
 
 // apply puts the flags that were given over the profile.
@@ -122,7 +142,7 @@ func (f *connectionFlags) dial(c *cobra.Command, environment envconfig.EnvLookup
 	if err != nil {
 		return nil, err
 	}
-	f.reached = options.HostPort
+	f.dialled = options
 	ctx, cancel := context.WithTimeout(c.Context(), f.timeout)
 	defer cancel()
 	temporal, err := dial(ctx, opclient.DialOptions(options))
@@ -140,7 +160,7 @@ func (f *connectionFlags) explain(err error) error {
 	var namespace *serviceerror.NamespaceNotFound
 	var denied *serviceerror.PermissionDenied
 	if errors.As(err, &namespace) || errors.As(err, &denied) {
-		return fmt.Errorf("%w (Temporal at %s)", err, f.reached)
+		return fmt.Errorf("%w (Temporal at %s)", err, f.dialled.HostPort)
 	}
 	return err
 }

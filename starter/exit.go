@@ -24,14 +24,15 @@ const (
 
 const exitHelp = `Exit codes:
   0    done
-  1    an error, such as a server that cannot be reached or no worker to answer
+  1    an error, such as a server that cannot be reached, no worker to answer, a
+       workflow that is busy (try again), or a question that was answered no
   2    the command line is wrong
   3    the operation ended Failed or Canceled (wait, and submit with --wait)
   4    no such operation or token
   5    refused: a limit, a form, an id that is taken, a state that does not allow it
   6    some of several were refused; the others went on
   7    the token's queue is full for now; nothing of it was accepted, try again
-  130  interrupted; what was accepted before is reported`
+  130  interrupted; what was done before is reported`
 
 // usageError is a command line that is wrong.
 type usageError struct{ err error }
@@ -52,6 +53,9 @@ func (e *outcomeError) Error() string { return e.message }
 type someRefusedError struct{ message string }
 
 func (e *someRefusedError) Error() string { return e.message }
+
+// errContinuing is a run that was ending for too long; a later try may succeed.
+var errContinuing = &protocol.Refusal{Type: protocol.ErrTypeContinuingAsNew}
 
 // exitCode is the exit code for an error.
 func exitCode(err error) int {
@@ -75,6 +79,8 @@ func exitCode(err error) int {
 		return exitOutcome
 	case errors.Is(err, opclient.ErrNotFound):
 		return exitNotFound
+	case errors.Is(err, opclient.ErrBusy), errors.Is(err, errContinuing):
+		return exitError
 	case errors.As(err, &refusal), errors.As(err, &field):
 		return exitRefused
 	}

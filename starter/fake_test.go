@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -14,6 +16,8 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/seriatim-go/seriatim/protocol"
 )
@@ -28,6 +32,15 @@ type fake struct {
 	queue   []protocol.Record
 	refusal error
 	signals int
+	// answer is that of an update with that name; sent are its arguments.
+	answer func(name string) any
+	mu     sync.Mutex
+	sent   []any
+	// serializers are the tokens that run.
+	serializers []string
+	deleted     map[string]bool
+	// terminal says that a person sits at stdin.
+	terminal bool
 }
 
 func (f *fake) Close() {}
@@ -44,7 +57,9 @@ func (f *fake) ExecuteWorkflow(context.Context, client.StartWorkflowOptions, any
 func (f *fake) DescribeWorkflowExecution(_ context.Context, workflowID, _ string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
 	id, isOperation := protocol.OperationID(workflowID)
 	record, ok := f.records[id]
-	if isOperation && !ok {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if isOperation && (!ok || f.deleted[id]) {
 		return nil, serviceerror.NewNotFound("none")
 	}
 	info := &workflowpb.WorkflowExecutionInfo{
@@ -52,8 +67,13 @@ func (f *fake) DescribeWorkflowExecution(_ context.Context, workflowID, _ string
 		Status:        enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING,
 		HistoryLength: 7,
 	}
+	if record.StatusCode.Terminal() {
+		info.Status, info.CloseTime = enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, timestamppb.Now()
+	}
 	if record.StatusCode == protocol.Failed {
 		info.Status = enumspb.WORKFLOW_EXECUTION_STATUS_FAILED
+		info.Memo = &commonpb.Memo{Fields: map[string]*commonpb.Payload{}}
+		info.Memo.Fields[protocol.TokenMemo], _ = converter.GetDefaultDataConverter().ToPayload("customer-42")
 	}
 	return &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: info}, nil
 }
@@ -79,8 +99,66 @@ func (f *fake) find(id string) protocol.FindReply {
 	return protocol.FindReply{}
 }
 
-func (f *fake) UpdateWorkflow(context.Context, client.UpdateWorkflowOptions) (client.WorkflowUpdateHandle, error) {
-	return nil, f.refusal
+func (f *fake) UpdateWorkflow(_ context.Context, o client.UpdateWorkflowOptions) (client.WorkflowUpdateHandle, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.sent = append(f.sent, o.Args[0])
+	if f.refusal != nil {
+		return nil, f.refusal
+	}
+	return updated{answer: f.answer(o.UpdateName)}, nil
+}
+
+type withStart struct {
+	client.WithStartWorkflowOperation
+}
+
+func (f *fake) NewWithStartWorkflowOperation(client.StartWorkflowOptions, any, ...any) client.WithStartWorkflowOperation {
+	return withStart{}
+}
+
+func (f *fake) UpdateWithStartWorkflow(ctx context.Context, o client.UpdateWithStartWorkflowOptions) (client.WorkflowUpdateHandle, error) {
+	return f.UpdateWorkflow(ctx, o.UpdateOptions)
+}
+
+type updated struct {
+	client.WorkflowUpdateHandle
+	answer any
+}
+
+func (u updated) Get(_ context.Context, value any) error {
+	encoded, err := json.Marshal(u.answer)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(encoded, value)
+}
+
+func (f *fake) ListWorkflow(_ context.Context, r *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
+	page := &workflowservice.ListWorkflowExecutionsResponse{}
+	if strings.Contains(r.Query, protocol.SerializerWorkflow) {
+		for _, token := range f.serializers {
+			page.Executions = append(page.Executions, &workflowpb.WorkflowExecutionInfo{
+				Execution: &commonpb.WorkflowExecution{WorkflowId: protocol.SerializerWorkflowID(token)},
+			})
+		}
+	}
+	return page, nil
+}
+
+func (f *fake) WorkflowService() workflowservice.WorkflowServiceClient { return server{fake: f} }
+
+type server struct {
+	workflowservice.WorkflowServiceClient
+	fake *fake
+}
+
+func (s server) DeleteWorkflowExecution(_ context.Context, r *workflowservice.DeleteWorkflowExecutionRequest, _ ...grpc.CallOption) (*workflowservice.DeleteWorkflowExecutionResponse, error) {
+	s.fake.mu.Lock()
+	defer s.fake.mu.Unlock()
+	id, _ := protocol.OperationID(r.WorkflowExecution.WorkflowId)
+	s.fake.deleted[id] = true
+	return nil, nil
 }
 
 func (f *fake) GetWorkflow(context.Context, string, string) client.WorkflowRun { return closedRun{} }
@@ -120,12 +198,15 @@ func startIn(ctx context.Context, t *testing.T, f *fake, env environment, stdin 
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	a := &app{
-		stdin: strings.NewReader(stdin), stdout: &stdout, stderr: &stderr, environment: env,
+		stdin: strings.NewReader(stdin), stdout: &stdout, stderr: &stderr, environment: env, terminal: isTerminal,
 		dial: func(_ context.Context, o client.Options) (client.Client, error) {
 			require.NotNil(t, f, "dialled")
 			f.options = o
 			return f, nil
 		},
+	}
+	if f != nil && f.terminal {
+		a.terminal = func(stream any) bool { return stream == a.stdin }
 	}
 	code := a.run(ctx, args)
 	return result{code, stdout.String(), stderr.String()}

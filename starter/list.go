@@ -6,7 +6,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/seriatim-go/seriatim/opclient"
-	"github.com/seriatim-go/seriatim/protocol"
 )
 
 const listHelp = `List operations, running and closed, the latest first.
@@ -14,7 +13,8 @@ const listHelp = `List operations, running and closed, the latest first.
 With --token those in the token's queue come first, in order. The list is the
 server's index: it may lag some tenths of a second, and tells running operations
 apart as InProgress and Waiting only ("starter show" knows exactly).
-WaitingForResources are the queued operations of a token.
+WaitingForResources are the queued operations of a token. Without a worker the
+queue is read from history, and a note says so.
 
 --status is one of Waiting, InProgress, Succeeded, Failed, Canceled,
 WaitingForResources.`
@@ -25,33 +25,30 @@ const listExample = `  starter list
   starter list --limit 0 -o jsonl | jq -r .id`
 
 func (a *app) listCommand() *cobra.Command {
-	var f opclient.Filter
+	var f filterFlags
+	var limit int
 	c := &cobra.Command{
 		Use: "list", Short: "List operations", Long: listHelp, Example: listExample,
 		Args: arguments(0, 0, "flags only"),
 		RunE: func(c *cobra.Command, _ []string) error {
-			if f.Status != "" {
-				if _, err := protocol.ParseStatus(f.Status); err != nil {
-					return usagef("--status: %w", err)
-				}
+			filter, err := f.filter()
+			if err != nil {
+				return err
 			}
-			if f.Limit == 0 {
-				f.Limit = -1
+			if filter.Limit = limit; limit == 0 {
+				filter.Limit = -1
 			}
 			operations, closeClient, err := a.connect(c, opclient.Options{})
 			if err != nil {
 				return err
 			}
 			defer closeClient()
-			return a.list(c.Context(), operations, f)
+			return a.list(c.Context(), operations, filter)
 		},
 	}
-	flags := c.Flags()
-	flags.StringVar(&f.Status, "status", "", "only those with this status")
-	flags.StringVar(&f.Type, "type", "", "only those of this operation type")
-	flags.StringVar(&f.Token, "token", "", "only those with this dependency token, the queued ones too")
-	flags.StringVar(&f.Owner, "owner", "", "only those of this owner")
-	flags.IntVar(&f.Limit, "limit", 100, "at most so many; 0 is all")
+	f.add(c)
+	c.Flags().StringVar(&f.token, "token", "", "only those with this dependency token, the queued ones too")
+	c.Flags().IntVar(&limit, "limit", 100, "at most so many; 0 is all")
 	return c
 }
 

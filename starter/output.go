@@ -106,6 +106,20 @@ func (a *app) note(text string) {
 	}
 }
 
+// noteOnce is note for what may come up several times.
+func (a *app) noteOnce(text string) {
+	a.telling.Lock()
+	known := a.told[text]
+	if a.told == nil {
+		a.told = make(map[string]bool)
+	}
+	a.told[text] = true
+	a.telling.Unlock()
+	if !known {
+		a.note(text)
+	}
+}
+
 // fail tells an error on stderr, as JSON where results are.
 func (a *app) fail(c *cobra.Command, err error) {
 	if err == nil {
@@ -133,11 +147,12 @@ func (a *app) colored() bool {
 	}
 	noColor, _ := a.environment.LookupEnv("NO_COLOR")
 	terminal, _ := a.environment.LookupEnv("TERM")
-	return noColor == "" && !strings.EqualFold(terminal, "dumb") && isTerminal(a.stdout)
+	return noColor == "" && !strings.EqualFold(terminal, "dumb") && a.terminal(a.stdout)
 }
 
-func isTerminal(w io.Writer) bool {
-	file, ok := w.(*os.File)
+// isTerminal says whether a person sits at the stream.
+func isTerminal(stream any) bool {
+	file, ok := stream.(*os.File)
 	if !ok {
 		return false
 	}

@@ -58,6 +58,8 @@ func (a *app) writeRecord(w io.Writer, found opclient.Found) {
 		{"host", r.HostID},
 		{"postponed until", instant(r.PostponeUntil)},
 		{"deadline", instant(r.Deadline)},
+		{"last action", takenText(r.LastAction)},
+		{"rerun of", r.RerunOf},
 		{"priority", number(r.Priority)},
 		{"fairness key", r.FairnessKey},
 		{"owner", r.OwnerID},
@@ -71,9 +73,7 @@ func (a *app) writeRecord(w io.Writer, found opclient.Found) {
 		{"result", string(r.Result)},
 		{"workflow", found.WorkflowID},
 	})
-	if found.Source == opclient.FromDescribe {
-		fmt.Fprintln(w, "(no worker answered: this is what the server knows, without the result)")
-	}
+	writeSource(w, found.Source)
 }
 
 // why says in a few words what a waiting operation waits for (SPEC 8.4).
@@ -103,6 +103,21 @@ func queuedWhy(r protocol.Record) (reasons []string) {
 		reasons = append(reasons, "postponed until "+instant(r.PostponeUntil))
 	}
 	return reasons
+}
+
+// takenText is what was last asked of an operation and done.
+func takenText(t *protocol.Taken) string {
+	if t == nil {
+		return ""
+	}
+	text := fmt.Sprintf("%s, %s", t.Action, instant(&t.On))
+	if t.Identity != "" {
+		text += " by " + t.Identity
+	}
+	if t.Reason != "" {
+		text += ": " + t.Reason
+	}
+	return text
 }
 
 func seconds(s float64) string {

@@ -27,16 +27,21 @@ type app struct {
 	output     string
 	color      string
 
-	// telling keeps notes of several goroutines apart.
+	// terminal says whether a stream is one; default isTerminal.
+	terminal func(any) bool
+
+	// telling keeps notes of several goroutines apart; told are those that are
+	// told once.
 	telling sync.Mutex
+	told    map[string]bool
 }
 
 // Run runs the command line and answers the exit code. It reads stdin only where
-// a flag says "-", and writes results to stdout and all else to stderr.
+// a flag says "-" or a question is asked, and writes results to stdout and all else to stderr.
 func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	a := &app{
 		stdin: stdin, stdout: stdout, stderr: stderr,
-		environment: envconfig.EnvLookupOS, dial: client.DialContext,
+		environment: envconfig.EnvLookupOS, dial: client.DialContext, terminal: isTerminal,
 	}
 	return a.run(ctx, args)
 }
@@ -68,6 +73,9 @@ variables (TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_API_KEY,
 TEMPORAL_TLS_…), these over the profile in its configuration file. The worker's
 config.yaml is not read.
 
+Without a worker submitting works all the same; show, why, list and token show
+answer from what the server holds, and say so.
+
 Results go to stdout, everything else to stderr. Times are UTC, RFC 3339.
 
 ` + exitHelp
@@ -76,7 +84,9 @@ const rootExample = `  starter submit --type http.request --token customer-42 --
   starter submit --file deliveries.jsonl
   starter list --token customer-42
   starter token show customer-42
-  starter show 0198c2f4-7d1e-7f6a-9a51-0f3c1f0f8a11 --token customer-42
+  starter why 0198c2f4-7d1e-7f6a-9a51-0f3c1f0f8a11 --token customer-42
+  starter token hold customer-42 --until 2h --reason stocktaking
+  starter cancel --owner ada --older-than 168h
   TEMPORAL_ADDRESS=temporal.example.com:7233 starter list --status failed`
 
 func (a *app) rootCommand() *cobra.Command {
@@ -99,7 +109,8 @@ func (a *app) rootCommand() *cobra.Command {
 	root.PersistentPreRunE = func(*cobra.Command, []string) error { return a.checkOutput() }
 	root.AddCommand(
 		a.submitCommand(), a.showCommand(), a.listCommand(), a.waitCommand(),
-		a.tokenCommand(), a.cancelCommand(), a.postponeCommand(),
+		a.whyCommand(), a.tokenCommand(),
+		a.cancelCommand(), a.postponeCommand(), a.pauseCommand(), a.resumeCommand(), a.rerunCommand(), a.deleteCommand(),
 	)
 	return root
 }
@@ -127,11 +138,12 @@ func arguments(least, most int, expected string) cobra.PositionalArgs {
 func (a *app) connect(c *cobra.Command, o opclient.Options) (*opclient.Client, func(), error) {
 	o.TaskQueue = a.taskQueue
 	if o.Notice == nil {
-		o.Notice = a.note
+		o.Notice = a.noteOnce
 	}
 	temporal, err := a.connection.dial(c, a.environment, a.dial)
 	if err != nil {
 		return nil, nil, err
 	}
+	o.Identity, o.Namespace = a.connection.dialled.Identity, a.connection.dialled.Namespace
 	return opclient.New(temporal, o), temporal.Close, nil
 }

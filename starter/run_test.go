@@ -90,6 +90,16 @@ func TestUsageErrors(t *testing.T) {
 		{"postpone a --until -5s", "--until: "},
 		{"token show a --limit 501", "--limit 1 to 500"},
 		{"list --grpc-meta x", "--grpc-meta: "},
+		{"list --older-than -1h", "--older-than: "},
+		{"cancel", "give operation ids, or a filter"},
+		{"cancel a --owner me", "--owner does not go with ids"},
+		{"resume --status done", "--status: "},
+		{"resume a --yes", "--yes does not go with ids"},
+		{"rerun a b", "expected one operation id"},
+		{"token hold", "expected one dependency token"},
+		{"token hold t --until yesterday", "--until: "},
+		{"token policy t", "onFailure"},
+		{"token policy t --on-failure stop", "onFailure"},
 	} {
 		t.Run(test.args, func(t *testing.T) {
 			t.Parallel()

@@ -10,8 +10,8 @@ const showHelp = `Show one operation: its state, why it waits, what became of it
 
 An operation that has started is found by its id. One that still queues is found
 in the queue of its token: give --token, or all running tokens are asked, which
-takes longer. Without a worker an operation that has started is shown from what
-the server knows; one that queues cannot be.`
+takes longer. Without a worker it is shown from what the server holds: its
+execution where it has started, else the history of its token.`
 
 const showExample = `  starter show a1
   starter show a1 --token customer-42

@@ -8,7 +8,6 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -43,7 +42,7 @@ func (a *app) submitFile(c *cobra.Command, f submitFlags) error {
 		return err
 	}
 	defer closeClient()
-	b := &batch{app: a, operations: operations, results: series{app: a}, progress: progress{w: a.stderr, on: isTerminal(a.stderr)}, wait: f.wait}
+	b := &batch{app: a, operations: operations, results: series{app: a}, progress: progress{progressLine: progressLine{w: a.stderr, on: a.terminal(a.stderr)}}, wait: f.wait}
 	return b.run(c.Context(), input)
 }
 
@@ -71,7 +70,7 @@ func (a *app) open(name string) (io.Reader, func(), error) {
 func (b *batch) run(ctx context.Context, input io.Reader) error {
 	lines := opclient.ReadJSONLines(input)
 	summary, err := b.operations.SubmitMany(ctx, lines.All(), b.report)
-	b.progress.end()
+	b.progress.clear()
 	b.summary = summary
 	err = errors.Join(err, lines.Err())
 	var waited error
@@ -204,30 +203,18 @@ func (b *batch) printSummary() {
 }
 
 func summaryText(s opclient.Summary) string {
-	text := fmt.Sprintf("%d read: %d accepted", s.Read, s.Accepted)
-	for _, part := range []struct {
-		count int
-		name  string
-	}{
+	return fmt.Sprintf("%d read: %d accepted", s.Read, s.Accepted) + countsAfter([]counted{
 		{s.Duplicates, "there already"},
 		{s.Refused, "refused"},
 		{s.NotSubmitted, "not submitted"},
 		{s.Unanswered, "without an answer"},
-	} {
-		if part.count > 0 {
-			text += fmt.Sprintf(", %d %s", part.count, part.name)
-		}
-	}
-	return text
+	})
 }
 
-// progress is a line on a terminal that counts.
+// progress counts what became of the lines.
 type progress struct {
-	w      io.Writer
-	on     bool
+	progressLine
 	counts map[opclient.Delivery]int
-	total  int
-	shown  time.Time
 }
 
 func (p *progress) count(d opclient.Delivery) {
@@ -235,19 +222,5 @@ func (p *progress) count(d opclient.Delivery) {
 		p.counts = make(map[opclient.Delivery]int)
 	}
 	p.counts[d]++
-	p.total++
-	if p.on && time.Since(p.shown) > 100*time.Millisecond {
-		p.shown = time.Now()
-		fmt.Fprintf(p.w, "\r\x1b[K%d accepted, %d refused", p.counts[opclient.Accepted]+p.counts[opclient.Duplicate], p.counts[opclient.Refused])
-	}
+	p.show(fmt.Sprintf("%d accepted, %d refused", p.counts[opclient.Accepted]+p.counts[opclient.Duplicate], p.counts[opclient.Refused]))
 }
-
-// clear takes the line away for another.
-func (p *progress) clear() {
-	if p.on {
-		fmt.Fprint(p.w, "\r\x1b[K")
-		p.shown = time.Time{}
-	}
-}
-
-func (p *progress) end() { p.clear() }

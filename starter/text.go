@@ -67,6 +67,23 @@ func writePairs(w io.Writer, pairs []pair) {
 	}
 }
 
+// counted is a count in a sentence.
+type counted struct {
+	count int
+	name  string
+}
+
+// countsAfter is the counts that are not 0, each after a comma.
+func countsAfter(counts []counted) string {
+	var b strings.Builder
+	for _, c := range counts {
+		if c.count > 0 {
+			fmt.Fprintf(&b, ", %d %s", c.count, c.name)
+		}
+	}
+	return b.String()
+}
+
 // table is text in aligned columns.
 type table struct {
 	header []string

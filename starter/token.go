@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -14,19 +15,25 @@ import (
 )
 
 const tokenShowHelp = `Show a dependency token: the operation at its head with its state, the queue
-behind it with positions, why it waits, and what it has counted.`
+behind it with positions, why it waits, what holds it, and what it has counted.
+Without a worker it is read from history, and a note says so.`
 
 const tokenExample = `  starter token show customer-42
   starter token show customer-42 --offset 100 --limit 50
-  starter token rejects customer-42`
+  starter token rejects customer-42
+  starter token list --blocked
+  starter token hold customer-42 --until 2h`
 
 func (a *app) tokenCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use: "token", Short: "Look at a dependency token", Example: tokenExample,
+		Use: "token", Short: "Look at dependency tokens, hold them and let them go on", Example: tokenExample,
 		Args: subcommand,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(a.tokenShowCommand(), a.tokenRejectsCommand())
+	c.AddCommand(
+		a.tokenShowCommand(), a.tokenListCommand(), a.tokenRejectsCommand(), a.tokenHoldCommand(),
+		a.tokenReleaseCommand(), a.tokenPolicyCommand(), a.tokenSkipCommand(), a.tokenCancelCommand(),
+	)
 	return c
 }
 
@@ -76,7 +83,7 @@ func readToken(ctx context.Context, operations *opclient.Client, token string, o
 	}
 	t := tokenOutput{TokenState: state, Queue: []recordOutput{}}
 	for _, record := range page.Operations {
-		t.Queue = append(t.Queue, outputOf(opclient.Found{Record: record, Source: opclient.FromQueue}))
+		t.Queue = append(t.Queue, outputOf(opclient.Found{Record: record, Source: page.Source}))
 	}
 	if state.Head == nil {
 		return t, nil
@@ -91,17 +98,19 @@ func readToken(ctx context.Context, operations *opclient.Client, token string, o
 }
 
 func (a *app) writeToken(w io.Writer, t tokenOutput) {
-	writePairs(w, []pair{
+	writePairs(w, slices.Concat([]pair{
 		{"token", t.Token},
 		{"refuses all", t.Refused},
 		{"workflow", t.WorkflowID},
 		{"serializer", serializerText(t.TokenState)},
+	}, holdPairs(t.SerializerState), []pair{
 		{"head", headText(t.Head)},
+		{"head since", instant(t.HeadSince)},
 		{"queued", strconv.Itoa(t.Queued)},
 		{"ending", number(t.Ending)},
 		{"counts", countsText(t.Counts)},
 		{"before", predecessorText(t.Predecessor)},
-	})
+	}))
 	if n := len(t.Rejects); n > 0 {
 		last := t.Rejects[n-1]
 		writePairs(w, []pair{{"last refused", fmt.Sprintf("%s %s: %s\n(all of them: starter token rejects %s)", instant(&last.At), last.OperationID, last.Reason, t.Token)}})
@@ -155,62 +164,12 @@ func predecessorText(p protocol.Predecessor) string {
 }
 
 func countsText(c protocol.Counts) string {
-	parts := []string{fmt.Sprintf("%d accepted", c.Accepted)}
-	for _, part := range []struct {
-		count int64
-		name  string
-	}{
-		{c.Duplicates, "duplicates"},
-		{c.Rejected, "refused"},
-		{c.Succeeded, "succeeded"},
-		{c.Failed, "failed"},
-		{c.Canceled, "canceled"},
-		{c.UnknownFields, "unknown fields ignored"},
-	} {
-		if part.count > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", part.count, part.name))
-		}
-	}
-	return strings.Join(parts, ", ")
-}
-
-const rejectsHelp = `Show the last submissions to a token that were not accepted, at most 50, the
-oldest first: what is not JSON, breaks a limit, or has the id of another
-operation.`
-
-func (a *app) tokenRejectsCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "rejects TOKEN", Short: "Show what a token did not accept", Long: rejectsHelp, Example: tokenExample,
-		Args: arguments(1, 1, "one dependency token"),
-		RunE: func(c *cobra.Command, args []string) error {
-			operations, closeClient, err := a.connect(c, opclient.Options{})
-			if err != nil {
-				return err
-			}
-			defer closeClient()
-			state, err := operations.Token(c.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			return a.printRejects(state.Rejects)
-		},
-	}
-}
-
-func (a *app) printRejects(rejects []protocol.Reject) error {
-	results := series{app: a}
-	rows := &table{header: []string{"AT", "TYPE", "ID", "REASON"}, status: -1}
-	for _, r := range rejects {
-		if err := results.add(r); err != nil {
-			return err
-		}
-		rows.rows = append(rows.rows, []string{instant(&r.At), r.Type, printable(r.OperationID), printable(r.Reason)})
-	}
-	switch {
-	case a.output == outputText && len(rejects) == 0:
-		a.note("nothing was refused")
-	case a.output == outputText:
-		rows.write(a.stdout, false)
-	}
-	return results.end()
+	return fmt.Sprintf("%d accepted", c.Accepted) + countsAfter([]counted{
+		{int(c.Duplicates), "duplicates"},
+		{int(c.Rejected), "refused"},
+		{int(c.Succeeded), "succeeded"},
+		{int(c.Failed), "failed"},
+		{int(c.Canceled), "canceled"},
+		{int(c.UnknownFields), "unknown fields ignored"},
+	})
 }
