@@ -177,8 +177,14 @@ func writeReport(w io.Writer, r *verify.Report) {
 		{"promise", word},
 		{"as far as", coverageText(r.Coverage)},
 		{"operations", strconv.Itoa(n.Operations) + " with an execution" + countsAfter([]counted{
-			{n.Succeeded, "succeeded"}, {n.Failed, "failed"}, {n.Canceled, "canceled"}, {n.Running, "running"}, {n.Queued, "queued"},
-			{n.Duplicates, "duplicates"}, {n.Reruns, "run again in place"}, {n.EndedInQueue, "ended while queued"},
+			{n.Succeeded, "succeeded"},
+			{n.Failed, "failed"},
+			{n.Canceled, "canceled"},
+			{n.Running, "running"},
+			{n.Queued, "queued"},
+			{n.Duplicates, "duplicates"},
+			{n.Reruns, "run again in place"},
+			{n.EndedInQueue, "ended while queued"},
 		})},
 		{"serializer", fmt.Sprintf("%s, %s", plural(n.Runs, "run"), plural(n.Chains, "chain"))},
 	})

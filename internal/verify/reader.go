@@ -29,8 +29,10 @@ type Options struct {
 	// Progress is told how far it is, between two runs of a serializer. Default:
 	// nobody is told.
 	Progress func(Progress)
-	// Each is told every execution as it is judged, in order. Default: nobody is.
-	Each func(Start)
+	// Each is told every execution as it is judged, in order, and EachQueued every
+	// operation that waits, some more than once. Default: nobody is.
+	Each       func(Start)
+	EachQueued func(Ref)
 }
 
 // Progress is how far the verification of a token is.
@@ -64,6 +66,9 @@ func NewReader(c client.Client, o Options) *Reader {
 	}
 	if o.Each == nil {
 		o.Each = func(Start) {}
+	}
+	if o.EachQueued == nil {
+		o.EachQueued = func(Ref) {}
 	}
 	return &Reader{client: c, options: o}
 }

@@ -12,7 +12,7 @@ import (
 // queue tells the checker what waits: what the last run was given and has put
 // into pages, by its history, and what it holds itself, if it answers.
 func (w *walk) queue(ctx context.Context) error {
-	if err := w.remains(ctx, w.last, w.checker.Queued); err != nil {
+	if err := w.remains(ctx, w.last, w.queued); err != nil {
 		return err
 	}
 	if w.answers {
@@ -47,6 +47,11 @@ func (w *walk) remains(ctx context.Context, one *run, tell func(Ref)) error {
 		}
 	}
 	return nil
+}
+
+func (w *walk) queued(ref Ref) {
+	w.options.EachQueued(ref)
+	w.checker.Queued(ref)
 }
 
 func (w *walk) tellUnknown(ref Ref, tell func(Ref)) {
@@ -109,7 +114,7 @@ func (w *walk) held(ctx context.Context) error {
 			return ctx.Err()
 		}
 		for _, record := range list.Operations {
-			w.tellUnknown(Ref{record.ID, record.Sequence}, w.checker.Queued)
+			w.tellUnknown(Ref{record.ID, record.Sequence}, w.queued)
 		}
 	}
 	return nil
