@@ -22,6 +22,7 @@ func RegisterEngine(w Registry, c client.Client, rebuilder Rebuilder) {
 		protocol.FindPredecessorActivity: e.findPredecessor,
 		protocol.RebuildTokenActivity:    e.rebuildToken,
 		protocol.ReadOperationActivity:   e.readOperation,
+		protocol.RecoverRunActivity:      e.recoverRun,
 		protocol.LoadPageActivity:        e.loadPage,
 		protocol.FindInPagesActivity:     e.findInPages,
 		protocol.ReadCheckpointActivity:  e.readCheckpoint,

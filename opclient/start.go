@@ -37,6 +37,7 @@ func (c *Client) startOnce(ctx context.Context, o protocol.Operation, origin []a
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
 		Memo:                                     startMemo(o),
 		StaticSummary:                            startSummary(o),
+		Priority:                                 temporal.Priority{PriorityKey: o.Priority, FairnessKey: o.FairnessKey},
 	}
 	if !c.withoutAttributes.Load() {
 		options.TypedSearchAttributes = c.startAttributes(o, time.Now())

@@ -39,7 +39,7 @@ func TestSubmitSignalsTheTokensSerializer(t *testing.T) {
 	require.Equal(t, "customer-42", handle.Token)
 }
 
-// SPEC 1.2, 8.3: limits and forms are refused before anything is sent.
+// SPEC 1.2, 8.3, 8.5: limits and forms are refused before anything is sent.
 func TestSubmitRefusesBeforeItSends(t *testing.T) {
 	t.Parallel()
 	cat, err := catalogue.New(catalogue.Type{Key: "x", Binding: catalogue.Binding{Activity: "X"}})

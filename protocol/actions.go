@@ -141,3 +141,26 @@ type TokenHold struct {
 	// Hold is absent once the token was released.
 	Hold *Hold `json:"hold,omitempty"`
 }
+
+// PrependRequest is the argument of the update "prepend" on a Serializer: put what
+// a chain of runs that was terminated still had to do before all that queues now.
+// The token is best held meanwhile.
+type PrependRequest struct {
+	// RunID is the last run of that chain, closed and not one of the present chain.
+	RunID string `json:"runId"`
+	// DryRun only answers what would be put there.
+	DryRun   bool   `json:"dryRun,omitempty"`
+	Reason   string `json:"reason,omitempty"`
+	Identity string `json:"identity,omitempty"`
+}
+
+// PrependReply is the answer of the update "prepend".
+type PrependReply struct {
+	// Recovered is how many operations were put there, those in pages among them.
+	Recovered int `json:"recovered"`
+	// Known is how many of that chain are left out, since the token has accepted
+	// the same again.
+	Known int `json:"known,omitempty"`
+	// First are the first of them, at most 20, in order.
+	First []Record `json:"first"`
+}

@@ -157,11 +157,17 @@ func goldens() map[string]any {
 		"read-operation-reply.json": ReadOperationReply{
 			Found: true, Closed: true, Status: Failed, Operation: fullOperation(), Sequence: 1_896_076_800_000_001, N: 3,
 		},
-		"page-address.json":            page.PageAddress,
-		"find-in-pages-request.json":   FindInPagesRequest{OperationID: "a1", Pages: []PageAddress{page.PageAddress}, UpdateID: "u1"},
-		"find-in-pages-reply.json":     FindInPagesReply{Found: true, Page: 1, At: 2, Entry: json.RawMessage(`{"sequence":7}`)},
-		"list-reply-paged.json":        ListReply{Operations: []Record{}, Total: 500, Pages: []QueuePage{page}},
-		"find-reply-paged.json":        FindReply{Pages: []QueuePage{page}},
+		"page-address.json":          page.PageAddress,
+		"find-in-pages-request.json": FindInPagesRequest{OperationID: "a1", Pages: []PageAddress{page.PageAddress}, UpdateID: "u1"},
+		"find-in-pages-reply.json":   FindInPagesReply{Found: true, Page: 1, At: 2, Entry: json.RawMessage(`{"sequence":7}`)},
+		"list-reply-paged.json":      ListReply{Operations: []Record{}, Total: 500, Pages: []QueuePage{page}},
+		"find-reply-paged.json":      FindReply{Pages: []QueuePage{page}},
+		"prepend.json":               PrependRequest{RunID: page.RunID, DryRun: true, Reason: "terminated by mistake", Identity: "ops@host"},
+		"prepend-reply.json":         PrependReply{Recovered: 3, Known: 1, First: []Record{queued}},
+		"recover-run-request.json": RecoverRunRequest{
+			WorkflowID: "token:customer-42", RunID: "0198c2c8-6a1c-7b5e-9a51-0123456789ab", Asked: PrependRequest{RunID: page.RunID}, UpdateID: "u1",
+		},
+		"recover-run-reply.json":       RecoverRunReply{Refused: "it has not ended", State: json.RawMessage(`{"queue":{}}`)},
 		"read-checkpoint-request.json": ReadCheckpointRequest{OperationID: "a1"},
 		"explanation.json": Explanation{
 			Why:  []string{"it is Suspended (Waiting): it is postponed until 2030-01-31T09:00:00Z"},
@@ -369,6 +375,7 @@ func TestNamesOnTheWire(t *testing.T) {
 		ErrTypeOperationFailed: "OperationFailed", ErrTypeFail: "Fail", ErrTypeRetry: "Retry",
 		ErrTypeSuspend: "Suspend", ErrTypeBusy: "Busy",
 		ContentHashMemo: "contentHash", TokenMemo: "dependencyToken", SequenceMemo: "sequence", NameMemo: "name", TypeMemo: "operationType",
+		PrependUpdateName: "prepend", RecoverRunActivity: "RecoverRun",
 		BacklogPageWorkflow: "BacklogPage", LoadPageActivity: "LoadPage", FindInPagesActivity: "FindInPages",
 		PageWorkflowID("r", 3):    "page:r:3",
 		SerializerWorkflowID("t"): "token:t", OperationWorkflowID("a"): "operation:a",
@@ -376,8 +383,12 @@ func TestNamesOnTheWire(t *testing.T) {
 		require.Equal(t, want, got)
 	}
 	require.Equal(t, "release", ReleasePageSignalName)
-	require.True(t, IsPageWorkflowID(PageWorkflowID("r", 3)))
-	require.False(t, IsPageWorkflowID(OperationWorkflowID("page:r:3")))
+	chain, n, ok := ParsePageWorkflowID(PageWorkflowID("r:s", 3))
+	require.Equal(t, []any{"r:s", int64(3), true}, []any{chain, n, ok})
+	for _, other := range []string{OperationWorkflowID("page:r:3"), "page:r", "page:r:x", "page:r:"} {
+		_, _, ok := ParsePageWorkflowID(other)
+		require.False(t, ok, other)
+	}
 	require.Equal(t, map[string]string{
 		"DependencyToken": "Keyword", "OperationType": "Keyword", "OperationStatus": "Keyword", "OperationOwner": "Keyword",
 		"CorrelationId": "Keyword", "RegardingObject": "Keyword", "PostponeUntil": "Datetime", "QueueDepth": "Int",

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -83,8 +84,17 @@ func PageWorkflowID(chain string, n int64) string {
 	return fmt.Sprintf("%s%s:%d", pagePrefix, chain, n)
 }
 
-// IsPageWorkflowID says whether a workflow id is that of a page.
-func IsPageWorkflowID(workflowID string) bool { return strings.HasPrefix(workflowID, pagePrefix) }
+// ParsePageWorkflowID takes the workflow id of a page apart; ok is false where it
+// is not one.
+func ParsePageWorkflowID(workflowID string) (chain string, n int64, ok bool) {
+	rest, ok := strings.CutPrefix(workflowID, pagePrefix)
+	at := strings.LastIndexByte(rest, ':')
+	if !ok || at < 0 {
+		return "", 0, false
+	}
+	n, err := strconv.ParseInt(rest[at+1:], 10, 64)
+	return rest[:at], n, err == nil
+}
 
 // OperationWorkflowID is the workflow id of the operation's execution.
 func OperationWorkflowID(id string) string {

@@ -262,3 +262,21 @@ type QueuePage struct {
 	// records are being written.
 	Ended bool `json:"ended,omitempty"`
 }
+
+// RecoverRunRequest is the argument of the engine's activity "RecoverRun".
+type RecoverRunRequest struct {
+	WorkflowID string `json:"workflowId"`
+	// RunID asks, and belongs to the present chain.
+	RunID string `json:"runId"`
+	// Asked is the request, and UpdateID which it is.
+	Asked    PrependRequest `json:"asked"`
+	UpdateID string         `json:"updateId"`
+}
+
+// RecoverRunReply is the answer of the engine's activity "RecoverRun".
+type RecoverRunReply struct {
+	// Refused says why that run cannot be recovered, and what to do instead.
+	Refused string `json:"refused,omitempty"`
+	// State is what the run would have handed to the next one.
+	State json.RawMessage `json:"state,omitempty"`
+}

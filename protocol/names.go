@@ -51,6 +51,9 @@ const (
 	// ReadOperationActivity reads a completed operation that is to be run again:
 	// a ReadOperationRequest, answered by a ReadOperationReply.
 	ReadOperationActivity = "ReadOperation"
+	// RecoverRunActivity reads what another chain's last run still had to do: a
+	// RecoverRunRequest, answered by a RecoverRunReply.
+	RecoverRunActivity = "RecoverRun"
 	// LoadPageActivity reads what a BacklogPage holds: a PageAddress, answered by the
 	// page's start input.
 	LoadPageActivity = "LoadPage"
@@ -88,6 +91,8 @@ const (
 	SkipUpdateName      = "skip"
 	CancelAllUpdateName = "cancelAll"
 	RerunUpdateName     = "rerun"
+	// PrependUpdateName takes a PrependRequest and answers a PrependReply.
+	PrependUpdateName = "prepend"
 )
 
 // Queries.

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -128,6 +130,46 @@ func TestAllowedActionsAreACopy(t *testing.T) {
 	AllowedActions(Succeeded)[0] = ActionRerun
 	require.Equal(t, []Action{ActionDelete}, AllowedActions(Succeeded))
 	require.Empty(t, AllowedActions(StatusCode(99)))
+}
+
+// The table in docs/ is made from the rules: go test ./protocol -update.
+func TestDocumentedTransitionsAreTheRules(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join("..", "docs", "transitions.md")
+	table := transitionsTable()
+	if *update {
+		require.NoError(t, os.WriteFile(path, []byte(table), 0o644))
+	}
+	documented, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, string(documented), table)
+}
+
+// transitionsTable is each action in each status: what it leads to, or the code
+// with which it is refused.
+func transitionsTable() string {
+	var b strings.Builder
+	b.WriteString("# Every action in every status\n\nMade from the rules in package `protocol`; a test compares it. Rows are the actions of\n" +
+		"[3.1](semantics.md#3.1), columns the statuses of [2.1](semantics.md#2.1). A cell is the status that follows,\n" +
+		"or the code of the refusal ([3.3](semantics.md#3.3)). delete removes the record, rerun makes a new operation;\n" +
+		"both leave the status as it is.\n\n| asked to |")
+	for _, status := range allStatuses {
+		fmt.Fprintf(&b, " %d %s |", status, status)
+	}
+	b.WriteString("\n|---|" + strings.Repeat("---|", len(allStatuses)) + "\n")
+	for _, action := range allActions {
+		fmt.Fprintf(&b, "| %s |", action)
+		for _, status := range allStatuses {
+			next, err := Transition("a1", status, action)
+			cell := next.String()
+			if refusal := (*Refusal)(nil); errors.As(err, &refusal) {
+				cell = fmt.Sprintf("refused: %s %s", refusal.Code, refusal.Code.Name())
+			}
+			fmt.Fprintf(&b, " %s |", cell)
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
 }
 
 // SPEC 3.1, 5.3

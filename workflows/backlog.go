@@ -145,16 +145,21 @@ func (q *Queue) fillFront() {
 }
 
 // cutPage takes the first page off the tail.
-func (q *Queue) cutPage() (entries []Entry) {
-	n, size := 0, 0
-	for n < len(q.Waiting) && (n == 0 || size+q.Waiting[n].Bytes <= q.pageBytes()) {
-		size += q.Waiting[n].Bytes
-		n++
-	}
-	entries = slices.Clone(q.Waiting[:n])
+func (q *Queue) cutPage() []Entry {
+	n, size := q.aPageOf(q.Waiting)
+	entries := slices.Clone(q.Waiting[:n])
 	q.Waiting = q.Waiting[n:]
 	q.tailBytes -= size
 	return entries
+}
+
+// aPageOf is how many of the entries fill a page, and what they take.
+func (q *Queue) aPageOf(entries []Entry) (n, size int) {
+	for n < len(entries) && (n == 0 || size+entries[n].Bytes <= q.pageBytes()) {
+		size += entries[n].Bytes
+		n++
+	}
+	return n, size
 }
 
 func (q *Queue) newPage(entries []Entry) Page {

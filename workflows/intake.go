@@ -3,6 +3,7 @@ package workflows
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/converter"
@@ -135,7 +136,7 @@ func startInput(input converter.RawValue) (*string, error) {
 		Token *string `json:"token"`
 	}
 	if err := json.Unmarshal(encoded, &start); err != nil {
-		return nil, fmt.Errorf("%s is not {\"token\":…}", cut(string(encoded), 64))
+		return nil, fmt.Errorf("%s is not {\"token\":…}", cut(strings.ToValidUTF8(string(encoded), "\uFFFD"), 64))
 	}
 	return start.Token, nil
 }

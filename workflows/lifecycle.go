@@ -344,3 +344,11 @@ func orCode(details protocol.FailureDetails, code string) string {
 	}
 	return code
 }
+
+// taken is an action as records show it.
+func taken(action protocol.Action, on time.Time, reason, identity string) protocol.Taken {
+	if action == protocol.ActionPostponeToPast {
+		action = protocol.ActionPostpone
+	}
+	return protocol.Taken{Action: action, On: on, Reason: reason, Identity: identity}
+}

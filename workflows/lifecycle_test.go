@@ -279,7 +279,7 @@ func TestCancelSaysWhereItWas(t *testing.T) {
 	require.Contains(t, l.Record.Message, "did not stop within 30 s")
 }
 
-// SPEC 3.1, 3.2, 6.1: how a handler ends, in each state in which it may.
+// SPEC 2.3, 3.1, 3.2, 6.1: how a handler ends, in each state in which it may.
 func TestWhatBecomesOfAHandlersEnd(t *testing.T) {
 	t.Parallel()
 	now := day.Add(time.Minute)

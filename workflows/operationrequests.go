@@ -47,14 +47,6 @@ func (o *operation) request(action protocol.Action, reason, identity string) req
 	}
 }
 
-// taken is an action as records show it.
-func taken(action protocol.Action, on time.Time, reason, identity string) protocol.Taken {
-	if action == protocol.ActionPostponeToPast {
-		action = protocol.ActionPostpone
-	}
-	return protocol.Taken{Action: action, On: on, Reason: reason, Identity: identity}
-}
-
 // setAction registers an update that asks for an action. What the state does not
 // take is refused by its validator, without a trace in history.
 func setAction[T any](o *operation, name, description string, read func(T) request, do func(workflow.Context, request) error) error {

@@ -158,9 +158,9 @@ func (s *serializer) actOn(ctx workflow.Context, id string, postpone protocol.Po
 
 // BacklogPage holds a part of a long queue: its start input does. It completes
 // when the token's serializer has taken the operations back.
-func (d *definitions) BacklogPage(ctx workflow.Context, raw converter.RawValue) error {
+func (d *definitions) BacklogPage(ctx workflow.Context, page converter.RawValue) error {
 	var content pageContent
-	if encoded, err := jsonOf(raw); err == nil {
+	if encoded, err := jsonOf(page); err == nil {
 		_ = json.Unmarshal(encoded, &content) // whatever it is, it is kept
 	}
 	err := setQuery(ctx, protocol.ListQueryName, "The operations that the page was made with, in order",
@@ -170,10 +170,10 @@ func (d *definitions) BacklogPage(ctx workflow.Context, raw converter.RawValue) 
 	}
 	workflow.SetCurrentDetails(ctx, fmt.Sprintf("**Token** %s\n\n%d of its operations wait here until their turn is near; what was asked of them since is known to the token's serializer.",
 		escape(content.Token), len(content.Entries)))
-	var released converter.RawValue
+	var raw converter.RawValue
 	workflow.GetSignalChannelWithOptions(ctx, protocol.ReleasePageSignalName, workflow.SignalChannelOptions{
 		Description: "Its operations were taken back",
-	}).Receive(ctx, &released)
+	}).Receive(ctx, &raw)
 	return nil
 }
 

@@ -57,6 +57,8 @@ type Queue struct {
 	Hold    *protocol.Hold        `json:"hold,omitempty"`
 	Failure *protocol.FailureHold `json:"failure,omitempty"`
 	Policy  protocol.Policy       `json:"policy"`
+	// Recovered are the last runs of other chains that were prepended.
+	Recovered []string `json:"recovered,omitempty"`
 	// Bytes is what the entries in memory may take, encoded.
 	Bytes int `json:"bytes"`
 

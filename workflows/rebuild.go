@@ -236,6 +236,8 @@ func (r *rebuild) answered(scheduled int64, answer converter.RawValue) error {
 			return err
 		}
 		r.queue = r.queue.takeOver(state.Queue, r.byServer)
+	case protocol.RecoverRunActivity:
+		return r.recovered(scheduled, answer)
 	case protocol.LoadPageActivity:
 		return r.pageLoaded(scheduled, answer)
 	case protocol.FindInPagesActivity:
@@ -317,7 +319,7 @@ func (r *rebuild) apply(update *historypb.WorkflowExecutionUpdateAcceptedEventAt
 	if raw.Payload() == nil || r.answers.find(id) != nil {
 		return
 	}
-	if input.GetName() == protocol.RerunUpdateName {
+	if name := input.GetName(); name == protocol.RerunUpdateName || name == protocol.PrependUpdateName {
 		return // it is done when what it asked the engine is answered
 	}
 	answer, err := r.carryOutUpdate(input.GetName(), raw.Payload().GetData(), now)
@@ -375,7 +377,7 @@ func withRequest[T any](encoded []byte, do func(T) (any, error)) (any, error) {
 // execution. Whether that came to be is found out by whoever adopts the head.
 func (r *rebuild) started(event *historypb.HistoryEvent) error {
 	a := event.GetStartChildWorkflowExecutionInitiatedEventAttributes()
-	if protocol.IsPageWorkflowID(a.GetWorkflowId()) {
+	if _, _, isPage := protocol.ParsePageWorkflowID(a.GetWorkflowId()); isPage {
 		return r.pageInitiated(event)
 	}
 	id, ok := protocol.OperationID(a.GetWorkflowId())

@@ -3,8 +3,6 @@ package workflows
 import (
 	"encoding/json"
 	"slices"
-	"strconv"
-	"strings"
 
 	historypb "go.temporal.io/api/history/v1"
 	"go.temporal.io/sdk/converter"
@@ -15,9 +13,10 @@ import (
 // rebuiltPages is what a run's history says of pages: which it started, read and
 // searched. Nothing is decided anew here: where a page was cut is in the history.
 type rebuiltPages struct {
-	initiated map[int64]*Page // by the event that asked for it
-	loading   map[int64]protocol.PageAddress
-	searching map[int64]protocol.FindInPagesRequest
+	initiated  map[int64]*Page // by the event that asked for it
+	loading    map[int64]protocol.PageAddress
+	searching  map[int64]protocol.FindInPagesRequest
+	recovering map[int64]protocol.RecoverRunRequest
 	// searches are updates that wait for one, by their id.
 	searches map[string]*historypb.WorkflowExecutionUpdateAcceptedEventAttributes
 }
@@ -25,7 +24,8 @@ type rebuiltPages struct {
 func newRebuiltPages() rebuiltPages {
 	return rebuiltPages{
 		initiated: map[int64]*Page{}, loading: map[int64]protocol.PageAddress{}, searching: map[int64]protocol.FindInPagesRequest{},
-		searches: map[string]*historypb.WorkflowExecutionUpdateAcceptedEventAttributes{},
+		recovering: map[int64]protocol.RecoverRunRequest{},
+		searches:   map[string]*historypb.WorkflowExecutionUpdateAcceptedEventAttributes{},
 	}
 }
 
@@ -43,9 +43,7 @@ func (r *rebuild) noteSettings(marker *historypb.MarkerRecordedEventAttributes) 
 
 // pageOf takes a page's workflow id apart.
 func pageOf(workflowID, chain string) *Page {
-	at := strings.LastIndexByte(workflowID, ':')
-	n, _ := strconv.ParseInt(workflowID[at+1:], 10, 64) // of our own making
-	of := strings.TrimPrefix(workflowID[:at], "page:")
+	of, n, _ := protocol.ParsePageWorkflowID(workflowID) // of our own making
 	if of == chain {
 		of = ""
 	}
@@ -101,6 +99,11 @@ func (r *rebuild) pageAsked(event *historypb.HistoryEvent, input []byte) error {
 		err := json.Unmarshal(input, &at)
 		r.pages.loading[event.GetEventId()] = at
 		return err
+	case protocol.RecoverRunActivity:
+		var request protocol.RecoverRunRequest
+		err := json.Unmarshal(input, &request)
+		r.pages.recovering[event.GetEventId()] = request
+		return err
 	case protocol.FindInPagesActivity:
 		var request protocol.FindInPagesRequest
 		err := json.Unmarshal(input, &request)
@@ -144,5 +147,17 @@ func (r *rebuild) searched(scheduled int64, answer converter.RawValue) error {
 	record, err := r.queue.actFound(pages, found, request.OperationID, asked,
 		taken(protocol.Action(input.GetName()), r.task, asked.Reason, asked.Identity))
 	r.answers.add(request.UpdateID, record, err)
+	return nil
+}
+
+// recovered takes in what another chain had, as the run did.
+func (r *rebuild) recovered(scheduled int64, answer converter.RawValue) error {
+	request := r.pages.recovering[scheduled]
+	var read protocol.RecoverRunReply
+	if err := json.Unmarshal(answer.Payload().GetData(), &read); err != nil {
+		return err
+	}
+	reply, err := r.queue.prependRead(request.Asked, read, r.last)
+	r.answers.add(request.UpdateID, reply, err)
 	return nil
 }

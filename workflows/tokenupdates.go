@@ -33,6 +33,7 @@ func (s *serializer) setTokenUpdates() error {
 				return s.tokenState()
 			}),
 		setUpdate(s, protocol.RerunUpdateName, "Run an operation that Failed or was Canceled again", checkRerun, s.rerun),
+		setUpdate(s, protocol.PrependUpdateName, "Take in what another chain of runs still had to do", checkPrepend, s.prepend),
 	)
 }
 
@@ -96,4 +97,28 @@ func (s *serializer) rerun(ctx workflow.Context, r protocol.RerunRequest) (proto
 	}
 	s.intakeAll(ctx)
 	return s.queue.Rerun(r, id, was, workflow.Now(ctx))
+}
+
+// recoverTimeout bounds the reading of another chain's history.
+const recoverTimeout = 10 * time.Minute
+
+// checkPrepend refuses a request that cannot be one.
+func checkPrepend(r protocol.PrependRequest) error {
+	if r.RunID == "" {
+		return &protocol.FieldError{Field: "runId", Problem: "is missing: name the last run of the chain to recover"}
+	}
+	return protocol.ValidateAsked(r.Reason, r.Identity)
+}
+
+// prepend takes in what another chain of runs still had to do.
+func (s *serializer) prepend(ctx workflow.Context, r protocol.PrependRequest) (reply protocol.PrependReply, err error) {
+	info := workflow.GetInfo(ctx).WorkflowExecution
+	var read protocol.RecoverRunReply
+	err = engineActivity(ctx, protocol.RecoverRunActivity, "reads what another chain of runs still had to do", recoverTimeout,
+		protocol.RecoverRunRequest{WorkflowID: info.ID, RunID: info.RunID, Asked: r, UpdateID: updateID(ctx)}, &read)
+	if err != nil {
+		return reply, busy(fmt.Sprintf("run %q could not be read, send the request again: %v", r.RunID, err))
+	}
+	s.intakeAll(ctx)
+	return s.queue.prependRead(r, read, workflow.Now(ctx))
 }

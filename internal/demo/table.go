@@ -37,7 +37,7 @@ func (j *job) exampleState(ctx context.Context, o protocol.Operation, delivered 
 	case found.BlockedBy != "":
 		return fmt.Sprintf("waits behind %s, position %d", found.BlockedBy, found.Position)
 	case found.SuspendReason == protocol.SuspendPostponed:
-		return fmt.Sprintf("postponed, %.0f s to go", time.Until(*found.PostponeUntil).Seconds())
+		return fmt.Sprintf("postponed, %.0f s to go", max(0, time.Until(*found.PostponeUntil).Seconds()))
 	}
 	return found.StatusCode.String()
 }

@@ -158,7 +158,10 @@ func TestStoppedWorkerLeavesTheCheckpoint(t *testing.T) {
 	s.serve(h)
 	require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, s.closed(id))
 	require.Equal(t, []string{"1 by 1", "2 by 1", "3 by 1"}, stopping.done)
-	require.Equal(t, []string{"5 by 2"}, h.done)
+	// Its worker may be gone before it has said that it was interrupted: then the
+	// engine notices, and it is another attempt of the same call.
+	require.Len(t, h.done, 1)
+	require.Regexp(t, "^5 by [12]$", h.done[0])
 }
 
 // SPEC 3.2: a handler that takes longer to stop than it may be silent keeps its

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -24,13 +25,17 @@ import (
 // rawSubmit sends a signal with any payloads, as a client in any language may.
 func (s *site) rawSubmit(token string, input, signal *commonpb.Payloads) {
 	s.t.Helper()
-	_, err := s.WorkflowService().SignalWithStartWorkflowExecution(s.ctx, &workflowservice.SignalWithStartWorkflowExecutionRequest{
+	require.NoError(s.t, s.tryRawSubmit(s.ctx, token, input, signal))
+}
+
+func (s *site) tryRawSubmit(ctx context.Context, token string, input, signal *commonpb.Payloads) error {
+	_, err := s.WorkflowService().SignalWithStartWorkflowExecution(ctx, &workflowservice.SignalWithStartWorkflowExecutionRequest{
 		Namespace: s.namespace, WorkflowId: protocol.SerializerWorkflowID(token), RequestId: uuid.NewString(),
 		WorkflowType: &commonpb.WorkflowType{Name: protocol.SerializerWorkflow},
 		TaskQueue:    &taskqueuepb.TaskQueue{Name: s.taskQueue},
 		Input:        input, SignalName: protocol.SubmitSignalName, SignalInput: signal,
 	})
-	require.NoError(s.t, err)
+	return err
 }
 
 func payload(encoding, data string) *commonpb.Payload {

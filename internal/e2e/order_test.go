@@ -1,8 +1,10 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -10,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
 
+	"github.com/seriatim-go/seriatim/opclient"
 	"github.com/seriatim-go/seriatim/protocol"
 	"github.com/seriatim-go/seriatim/workflows"
 )
@@ -87,4 +90,35 @@ func reportEvents(t *testing.T, s *site, token string, operations []string) {
 	}
 	n := float64(len(operations))
 	t.Logf("history events an operation: serializer %.2f (%d in all) + operation %.2f", float64(serializer)/n, serializer, float64(own)/n)
+}
+
+// SPEC 1.1, 4.8, 4.11: without a token operations run beside each other, from the
+// moment at which a worker is there; their priority is Temporal's.
+func TestOperationsWithoutATokenRunBesideEachOther(t *testing.T) {
+	t.Parallel()
+	const n = 5
+	s := newSite(t, shared, workflows.Options{})
+	s.stopWorker()
+	var running sync.WaitGroup
+	running.Add(n)
+	s.handle = func(context.Context, protocol.HandlerInput) (protocol.HandlerResult, error) {
+		running.Done()
+		running.Wait() // all of them run at once, or none ends
+		return protocol.HandlerResult{}, nil
+	}
+	c := opclient.New(s.Client, opclient.Options{TaskQueue: s.taskQueue})
+	prefix := unique(t)
+	for i := range n {
+		o := operation(prefix, i)
+		o.Priority = 1 + i%5
+		_, err := c.Submit(s.ctx, o)
+		require.NoError(t, err, "it is durable with no worker there")
+	}
+	s.startWorker()
+	for i := range n {
+		require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, s.closed(operation(prefix, i).ID))
+		described, err := s.DescribeWorkflowExecution(s.ctx, protocol.OperationWorkflowID(operation(prefix, i).ID), "")
+		require.NoError(t, err)
+		require.EqualValues(t, 1+i%5, described.GetWorkflowExecutionInfo().GetPriority().GetPriorityKey())
+	}
 }

@@ -1,0 +1,85 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seriatim-go/seriatim/protocol"
+)
+
+// long says that the tests run by hand, at their full size.
+func long() bool { return os.Getenv("SERIATIM_LONG") != "" }
+
+// stopwatch measures single operations, one after another, while something else
+// goes on at the same site.
+type stopwatch struct {
+	*site
+	prefix string // of its tokens
+	each   int    // operations of one token; then comes the next
+	n      int
+	began  chan time.Time
+	// Since each submission.
+	toStart, toEnd latencies
+}
+
+// newStopwatch takes the site's handler over; other handles the operations of
+// other tokens.
+func newStopwatch(t *testing.T, s *site, each int, other func(context.Context, protocol.HandlerInput) (protocol.HandlerResult, error)) *stopwatch {
+	t.Helper()
+	w := &stopwatch{site: s, prefix: unique(t) + "-measured", each: each, began: make(chan time.Time, 1)}
+	s.handle = func(ctx context.Context, in protocol.HandlerInput) (protocol.HandlerResult, error) {
+		if strings.HasPrefix(in.Operation.DependencyToken, w.prefix) {
+			w.began <- time.Now()
+			return protocol.HandlerResult{}, nil
+		}
+		return other(ctx, in)
+	}
+	w.run(10) // caches and connections are warm
+	w.toStart, w.toEnd = nil, nil
+	return w
+}
+
+// run submits and measures n operations: to the start of the handler, and until
+// a client that waits is told of the end.
+func (w *stopwatch) run(n int) {
+	w.t.Helper()
+	for range n {
+		o := operation(w.prefix, w.n)
+		token := fmt.Sprintf("%s-%d", w.prefix, w.n/w.each)
+		w.n++
+		submitted := time.Now()
+		w.submit(token, o)
+		began := <-w.began
+		require.NoError(w.t, w.GetWorkflow(w.ctx, protocol.OperationWorkflowID(o.ID), "").Get(w.ctx, nil))
+		w.toEnd = append(w.toEnd, time.Since(submitted))
+		w.toStart = append(w.toStart, began.Sub(submitted))
+	}
+}
+
+// latencies are times of which quantiles are wanted.
+type latencies []time.Duration
+
+// quantile is the nearest of the times that so large a part does not exceed.
+func (l latencies) quantile(q float64) time.Duration {
+	sorted := slices.Sorted(slices.Values(l))
+	return sorted[min(len(sorted)-1, int(q*float64(len(sorted))))]
+}
+
+// compare logs the quantiles with and without, and answers the ratio of the
+// medians.
+func compare(t *testing.T, what string, without, with latencies) (median float64) {
+	t.Helper()
+	ratio := func(q float64) float64 { return float64(with.quantile(q)) / float64(without.quantile(q)) }
+	t.Logf("%s, %d without and %d with: p50 %v and %v, ratio %.2f; p99 %v and %v, ratio %.2f", what, len(without), len(with),
+		ms(without.quantile(0.5)), ms(with.quantile(0.5)), ratio(0.5), ms(without.quantile(0.99)), ms(with.quantile(0.99)), ratio(0.99))
+	return ratio(0.5)
+}
+
+func ms(d time.Duration) time.Duration { return d.Round(100 * time.Microsecond) }

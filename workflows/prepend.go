@@ -1,0 +1,107 @@
+package workflows
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/seriatim-go/seriatim/protocol"
+)
+
+// Bounds of what a recovery answers and remembers.
+const (
+	maxFirstRecovered = 20
+	maxRecovered      = 20
+)
+
+// prependRead is prepend for what the engine read.
+func (q *Queue) prependRead(r protocol.PrependRequest, read protocol.RecoverRunReply, now time.Time) (reply protocol.PrependReply, err error) {
+	var before carried
+	switch err := json.Unmarshal(read.State, &before); {
+	case read.Refused != "":
+		return reply, &protocol.Refusal{Type: protocol.ErrTypeInvalidOperation, Message: read.Refused}
+	case slices.Contains(q.Recovered, r.RunID):
+		return reply, &protocol.Refusal{Type: protocol.ErrTypeInvalidOperation, Message: fmt.Sprintf("runId: run %q was recovered before", r.RunID)}
+	case err != nil || before.Queue == nil:
+		return reply, &protocol.Refusal{Type: protocol.ErrTypeInvalidOperation, Message: fmt.Sprintf("runId: the history of run %q is not that of a serializer: %v", r.RunID, err)}
+	}
+	reply = q.Prepend(before.Queue, r.DryRun, now)
+	if !r.DryRun {
+		q.Recovered = append(q.Recovered, r.RunID)
+		q.Recovered = q.Recovered[max(0, len(q.Recovered)-maxRecovered):]
+	}
+	return reply, nil
+}
+
+// Prepend puts what another chain's queue still had before this one's. Its head
+// comes first: where that has run, its own execution tells, and it does not run
+// again. What this queue has accepted again is left out, as far as it is in
+// memory; of the rest the execution tells as well.
+func (q *Queue) Prepend(before *Queue, dryRun bool, now time.Time) (reply protocol.PrependReply) {
+	before.adopt(q)
+	first := before.Front
+	if before.Head != nil {
+		first = append([]Entry{*before.Head}, first...)
+	}
+	first, known := q.unknown(first)
+	last, more := q.unknown(before.Waiting)
+	reply = protocol.PrependReply{
+		Recovered: len(first) + before.paged() + len(last) + before.ending(), Known: known + more, First: []protocol.Record{},
+	}
+	for i, entry := range slices.Concat(first, last)[:min(maxFirstRecovered, len(first)+len(last))] {
+		record := q.record(entry, i+1, now)
+		record.Data = nil
+		reply.First = append(reply.First, record)
+	}
+	if dryRun {
+		return reply
+	}
+	q.Counts.Accepted += int64(reply.Recovered)
+	q.join(first, before.Pages, last)
+	q.Ended, q.Doomed = append(q.Ended, before.Ended...), append(q.Doomed, before.Doomed...)
+	q.restored(q.Chain, q.pageLimit)
+	q.Bytes += bytesIn(first) + bytesIn(last) + bytesIn(before.Ended)
+	return reply
+}
+
+// unknown leaves out what this queue has accepted, and counts it.
+func (q *Queue) unknown(entries []Entry) (rest []Entry, known int) {
+	for _, entry := range entries {
+		if found, _ := q.known(entry.Operation.ID, entry.Hash); found {
+			known++
+			continue
+		}
+		rest = append(rest, entry)
+	}
+	return rest, known
+}
+
+// join puts two lists and the pages between them before the queue. What then
+// stands between pages goes into pages itself.
+func (q *Queue) join(first []Entry, pages []Page, last []Entry) {
+	for _, entry := range slices.Concat(first, last) {
+		q.Seen.Add(entry.Operation.ID, entry.Hash)
+	}
+	last = append(last, q.Front...)
+	switch {
+	case len(pages) == 0 && len(q.Pages) == 0:
+		q.Front, q.Waiting = nil, slices.Concat(first, last, q.Waiting)
+	case len(pages) == 0:
+		q.Front = append(first, last...)
+	case len(q.Pages) == 0:
+		q.Front, q.Pages, q.Waiting = first, pages, append(last, q.Waiting...)
+	default:
+		q.Front, q.Pages = first, slices.Concat(pages, q.intoPages(last), q.Pages)
+	}
+}
+
+// intoPages cuts entries into pages that are to be started.
+func (q *Queue) intoPages(entries []Entry) (pages []Page) {
+	for len(entries) > 0 {
+		n, _ := q.aPageOf(entries)
+		pages = append(pages, q.newPage(slices.Clone(entries[:n])))
+		entries = entries[n:]
+	}
+	return pages
+}
