@@ -3,6 +3,9 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -21,6 +24,24 @@ func (s *site) verified(token string, o verify.Options) *verify.Report {
 	report, err := verify.NewReader(s.Client, o).Token(s.ctx, token)
 	require.NoError(s.t, err)
 	return report
+}
+
+// proveTokens has the histories prove, at the end of a test, that the tokens that
+// it submitted to kept their promise. What a test means to lose it resubmits.
+func (s *site) proveTokens() {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if s.t.Failed() {
+		return
+	}
+	for _, token := range slices.Sorted(maps.Keys(s.tokens)) {
+		report, err := verify.NewReader(s.Client, verify.Options{Every: 1 + len(s.tokens)/20}).Token(ctx, token)
+		if errors.Is(err, verify.ErrUnknownToken) {
+			continue // what was sent was refused
+		}
+		require.NoError(s.t, err)
+		require.True(s.t, report.Kept, "token %s: %+v", token, report.Broken)
+	}
 }
 
 func (s *site) requireKept(token string) *verify.Report {

@@ -17,6 +17,9 @@ type Start struct {
 	RerunOf string
 	// Verdict says that it ended while it queued: this is only its record.
 	Verdict bool
+	// Recovered says that it is the first that was put before the token's queue from
+	// a chain that somebody terminated: its number is lower than the one before.
+	Recovered bool
 	// Held is why the token was held at that moment, empty where it was not.
 	Held string
 	// Serializer and Event are the run and the event that asked for it.

@@ -9,7 +9,7 @@ import (
 
 // judgeOrder compares an operation that was started to run with the one before.
 func (c *Checker) judgeOrder(s Start) {
-	if c.head != nil && s.Sequence <= c.head.Sequence && !c.isInPlace(s) {
+	if c.head != nil && s.Sequence <= c.head.Sequence && !c.isInPlace(s) && !s.Recovered {
 		c.broken(Reordered, fmt.Sprintf("%s was started after %s", name(s.Ref), name(c.head.Ref)), *c.head, s)
 	}
 	if s.Held != "" {

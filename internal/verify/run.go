@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"encoding/json"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
@@ -36,14 +37,21 @@ type run struct {
 	closed Status
 	next   string
 
+	// recovered is what another chain still had to do and was put before this one's
+	// queue; recoveries are what the engine read of such chains, by their runs.
+	recovered  []*carriedQueue
+	recoveries map[string]*carriedQueue
+
 	facts []fact
 	holds holds
 
-	starts  map[int64]*Start
-	pages   map[int64]protocol.PageAddress
-	looks   map[int64]string
-	asked   map[int64]string // the engine's activities
-	updates map[int64]*updatepb.Request
+	starts map[int64]*Start
+	pages  map[int64]protocol.PageAddress
+	looks  map[int64]string
+	asked  map[int64]string // the engine's activities
+	// recovering are the runs that the engine reads, by the event that asked for it.
+	recovering map[int64]string
+	updates    map[int64]*updatepb.Request
 }
 
 // fact is what happened to an operation: it was started, or its id turned out to
@@ -55,12 +63,15 @@ type fact struct {
 	doubtful bool
 	look     *protocol.AwaitReply
 	id       string // of a look alone
+	// recovered says that from here on operations of another chain, with their lower
+	// numbers, come first.
+	recovered bool
 }
 
 func newRun(id string) *run {
 	return &run{
 		id: id, closed: Running, starts: make(map[int64]*Start), pages: make(map[int64]protocol.PageAddress),
-		looks: make(map[int64]string), asked: make(map[int64]string), updates: make(map[int64]*updatepb.Request),
+		looks: make(map[int64]string), recoveries: make(map[string]*carriedQueue), recovering: make(map[int64]string), asked: make(map[int64]string), updates: make(map[int64]*updatepb.Request),
 	}
 }
 
@@ -78,6 +89,7 @@ func (r *run) read(event *historypb.HistoryEvent) {
 		a := event.GetWorkflowExecutionUpdateCompletedEventAttributes()
 		if a.GetOutcome().GetFailure() == nil {
 			r.holds.updated(r.updates[a.GetAcceptedEventId()], r.last)
+			r.prepended(r.updates[a.GetAcceptedEventId()])
 		}
 		delete(r.updates, a.GetAcceptedEventId())
 	case enumspb.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED:
@@ -134,7 +146,7 @@ func (r *run) wasReset() bool { return r.original != "" && r.original != r.id }
 // asks notes an execution that the run asked for.
 func (r *run) asks(event *historypb.HistoryEvent) {
 	a := event.GetStartChildWorkflowExecutionInitiatedEventAttributes()
-	if protocol.IsPageWorkflowID(a.GetWorkflowId()) {
+	if _, _, isPage := protocol.ParsePageWorkflowID(a.GetWorkflowId()); isPage {
 		r.pages[event.GetEventId()] = protocol.PageAddress{WorkflowID: a.GetWorkflowId()}
 		return
 	}
@@ -167,10 +179,28 @@ func (r *run) started(initiated int64, runID string) {
 func (r *run) scheduled(event *historypb.HistoryEvent) {
 	a := event.GetActivityTaskScheduledEventAttributes()
 	r.asked[event.GetEventId()] = a.GetActivityType().GetName()
-	if a.GetActivityType().GetName() == protocol.AwaitOperationActivity {
+	switch a.GetActivityType().GetName() {
+	case protocol.AwaitOperationActivity:
 		var request protocol.AwaitRequest
 		argument(a.GetInput(), 0, &request)
 		r.looks[event.GetEventId()] = request.OperationID
+	case protocol.RecoverRunActivity:
+		var request protocol.RecoverRunRequest
+		argument(a.GetInput(), 0, &request)
+		r.recovering[event.GetEventId()] = request.Asked.RunID
+	}
+}
+
+// prepended notes that another chain's queue was put before this one's.
+func (r *run) prepended(request *updatepb.Request) {
+	if request.GetInput().GetName() != protocol.PrependUpdateName {
+		return
+	}
+	var asked protocol.PrependRequest
+	argument(request.GetInput().GetArgs(), 0, &asked)
+	if before := r.recoveries[asked.RunID]; before != nil && !asked.DryRun {
+		r.recovered = append(r.recovered, before)
+		r.facts = append(r.facts, fact{recovered: true})
 	}
 }
 
@@ -185,6 +215,12 @@ func (r *run) answered(a *historypb.ActivityTaskCompletedEventAttributes) {
 		}
 	case protocol.FindPredecessorActivity:
 		argument(a.GetResult(), 0, &r.found)
+	case protocol.RecoverRunActivity:
+		var reply protocol.RecoverRunReply
+		var before carried
+		if argument(a.GetResult(), 0, &reply) && json.Unmarshal(reply.State, &before) == nil {
+			r.recoveries[r.recovering[a.GetScheduledEventId()]] = before.Queue
+		}
 	case protocol.RebuildTokenActivity:
 		var before carried
 		if argument(a.GetResult(), 0, &before) {

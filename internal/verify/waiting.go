@@ -25,7 +25,7 @@ func (w *walk) queue(ctx context.Context) error {
 // pages. Much of it may have been started.
 func (w *walk) remains(ctx context.Context, one *run, tell func(Ref)) error {
 	var pages []protocol.PageAddress
-	for _, q := range []*carriedQueue{one.state, one.restored, one.rest} {
+	for _, q := range append([]*carriedQueue{one.state, one.restored, one.rest}, one.recovered...) {
 		if q == nil || q == one.restored && !one.found.ByServer {
 			continue // a person closed the run before: what that had to do does not go on
 		}

@@ -34,6 +34,10 @@ type walk struct {
 	// their own, by their ids.
 	doubtful map[string]*Start
 	ordinal  int
+	// recovered says that another chain's operations were put before the queue, and
+	// none of them was started yet; highest is the number of the last one that was.
+	recovered bool
+	highest   int64
 	// answers says that a worker answers queries.
 	answers bool
 }
@@ -244,10 +248,13 @@ func (w *walk) knows(sequence int64) bool {
 func (w *walk) startsOf(one *run) (starts []*Start) {
 	for _, f := range one.facts {
 		switch {
+		case f.recovered:
+			w.recovered = true
 		case f.doubtful:
 			w.doubtful[f.start.ID] = f.start
 		case f.start != nil:
 			delete(w.doubtful, f.start.ID)
+			w.place(f.start)
 			starts = append(starts, f.start)
 		default:
 			if s := w.found(f); s != nil && !slices.ContainsFunc(starts, func(o *Start) bool { return o.Sequence == s.Sequence }) {
@@ -256,6 +263,17 @@ func (w *walk) startsOf(one *run) (starts []*Start) {
 		}
 	}
 	return starts
+}
+
+// place marks the first of another chain's operations that was put before this
+// one's queue: its number is lower than that of the one before it.
+func (w *walk) place(s *Start) {
+	if s.Verdict {
+		return
+	}
+	s.Recovered = w.recovered && s.Sequence < w.highest
+	w.recovered = w.recovered && !s.Recovered
+	w.highest = s.Sequence
 }
 
 // found is an execution that was there when an operation was to be started; nil
