@@ -61,7 +61,9 @@ func runWorker(ctx context.Context, args []string) error {
 	operations := worker.New(c, protocol.DefaultTaskQueue, options)
 	workflows.Register(operations, types, workflows.Options{SearchAttributes: true})
 	operations.RegisterActivityWithOptions(
-		func(context.Context, protocol.HandlerInput) (protocol.HandlerResult, error) { return protocol.HandlerResult{}, nil },
+		func(context.Context, protocol.HandlerInput) (protocol.HandlerResult, error) {
+			return protocol.HandlerResult{}, nil
+		},
 		activity.RegisterOptions{Name: operationType})
 	options.DisableWorkflowWorker = true
 	engine := worker.New(c, protocol.DefaultTaskQueue+protocol.EngineTaskQueueSuffix, options)

@@ -53,7 +53,7 @@ type site struct {
 	// tokens are those that were submitted to; their histories are to prove in the
 	// end that they kept their promise.
 	tokens map[string]bool
-	runs  []interval
+	runs   []interval
 	// handle decides how a run ends; nil succeeds at once.
 	handle func(context.Context, protocol.HandlerInput) (protocol.HandlerResult, error)
 	// works is the handler of workType; nil succeeds at once.
