@@ -299,7 +299,7 @@ func (s *serializer) continueAsNew() error {
 		protocol.SerializerInput{Token: s.queue.Token},
 		carried{
 			Queue: s.queue, Answers: s.answers, Refused: s.refused, Predecessor: s.predecessor,
-			HeadInDoubt: s.head != nil && s.head.adopted != nil && s.head.adopted.prove,
+			HeadInDoubt: s.head != nil && s.head.adopted != nil && (s.head.adopted.prove || s.head.adopted.another),
 		})
 }
 
