@@ -7,7 +7,7 @@ SHELL := /bin/bash
 GO ?= go
 BIN := bin
 
-.PHONY: help demo test test-fast race fuzz simulate chaos lint build server devserver clean
+.PHONY: help demo test test-fast race fuzz simulate chaos backlog lint build server devserver clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,12 @@ SEED ?=
 chaos: devserver ## kill workers and server under load and count what broke; SEED=n repeats a run
 	@$(GO) build -o $(BIN)/ ./internal/chaos
 	@exec $(BIN)/chaos $(if $(SEED),--seed $(SEED))
+
+N ?= 20000
+DRAIN ?=
+backlog: devserver ## queue N operations on one token, run the first of them and prove the order; N=100000 takes long
+	@$(GO) build -o $(BIN)/ ./internal/backlog
+	@exec $(BIN)/backlog --operations $(N) $(if $(DRAIN),--drain $(DRAIN))
 
 lint: ## formatting, vet, staticcheck, determinism of workflow code
 	@unformatted=$$($(GO) tool gofumpt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \

@@ -64,6 +64,12 @@
 // What was submitted is durable, and reading answers too: what has started from
 // its execution, what queues from its token's history. [Found].Source says so.
 //
+// # From inside a workflow
+//
+// [Activities] submit and wait on behalf of a workflow, with the same ids in
+// every attempt; a worker registers them where its workflows run.
+// [protocol.Operation.CausedBy] passes depth and correlation on (SPEC 6.6).
+//
 // # Many operations
 //
 // [Client.SubmitMany] sends a stream of any length in bounded memory, up to 500

@@ -29,6 +29,9 @@ const (
 	ErrTypeQueueFull = "QueueFull"
 	// ErrTypeOperationFailed is how an operation that ended Failed closes.
 	ErrTypeOperationFailed = "OperationFailed"
+	// ErrTypeOperationCanceled is what the activity "AwaitHandle" answers of an
+	// operation that ended Canceled and had to succeed.
+	ErrTypeOperationCanceled = "OperationCanceled"
 )
 
 // Error types that a handler in any language fails its activity with.

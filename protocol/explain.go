@@ -101,6 +101,9 @@ func (s Situation) wait() string {
 	case SuspendNextOccurrence:
 		return "it waits for its next occurrence"
 	}
+	if r.PostponeUntil == nil {
+		return "its own workflow knows for what" // nobody could be asked
+	}
 	return "it is postponed" + until(r.PostponeUntil)
 }
 
@@ -130,26 +133,26 @@ func (s Situation) queued() string {
 // tokenHold is why its token starts nothing.
 func (s Situation) tokenHold() (why []string) {
 	if s.Failure != nil {
-		why = append(why, s.Failure.String())
+		why = append(why, "its token is "+s.Failure.String())
 	}
 	if s.Hold != nil {
-		why = append(why, s.Hold.String())
+		why = append(why, "its token is "+s.Hold.String())
 	}
 	return why
 }
 
-// String is the hold in a sentence.
+// String says until when, since when, by whom and why, after "the token is".
 func (h Hold) String() string {
-	text := "its token is held"
+	text := "held"
 	if h.Until != nil {
 		text += until(h.Until)
 	}
 	return text + asked(h.On, h.Identity, h.Reason)
 }
 
-// String is the hold in a sentence.
+// String says since when and what to do, after "the token is".
 func (f FailureHold) String() string {
-	return fmt.Sprintf("its token is held since operation %q failed at %s: rerun or skip that operation, or release the token", f.OperationID, stamp(f.On))
+	return fmt.Sprintf("held since operation %q failed at %s: rerun or skip that operation, or release the token", f.OperationID, stamp(f.On))
 }
 
 // String is the action in a sentence.

@@ -100,6 +100,7 @@ func goldens() map[string]any {
 		Offset:      100, Count: 350, Changed: []Record{queued}, Ended: true,
 	}
 	first, second := Operation{ID: "a1", OperationType: "http.request"}, Operation{ID: "a2", OperationType: "100100"}
+	handle := Handle{ID: "a1", Token: "customer-42", WorkflowID: "token:customer-42", ContentHash: first.ContentHash()}
 	return map[string]any{
 		"operation.json":         fullOperation(),
 		"operation-minimal.json": first,
@@ -188,6 +189,8 @@ func goldens() map[string]any {
 			ContentHash: fullOperation().ContentHash(),
 		},
 		"operation-closed.json": OperationClosed{ID: "a1", Status: Succeeded},
+		"handle.json":           handle,
+		"await-handle.json":     AwaitHandleRequest{Handle: handle, MustSucceed: true},
 	}
 }
 

@@ -19,6 +19,7 @@ const (
 	exitRefused     = 5
 	exitSomeRefused = 6
 	exitQueueFull   = 7
+	exitViolated    = 8
 	exitInterrupted = 130
 )
 
@@ -32,6 +33,7 @@ const exitHelp = `Exit codes:
   5    refused: a limit, a form, an id that is taken, a state that does not allow it
   6    some of several were refused; the others went on
   7    the token's queue is full for now; nothing of it was accepted, try again
+  8    a token broke its promise (verify)
   130  interrupted; what was done before is reported`
 
 // usageError is a command line that is wrong.
@@ -62,6 +64,7 @@ func exitCode(err error) int {
 	var usage *usageError
 	var outcome *outcomeError
 	var some *someRefusedError
+	var violated *violatedError
 	var refusal *protocol.Refusal
 	var field *protocol.FieldError
 	switch {
@@ -77,6 +80,8 @@ func exitCode(err error) int {
 		return exitSomeRefused
 	case errors.As(err, &outcome):
 		return exitOutcome
+	case errors.As(err, &violated):
+		return exitViolated
 	case errors.Is(err, opclient.ErrNotFound):
 		return exitNotFound
 	case errors.Is(err, opclient.ErrBusy), errors.Is(err, errContinuing):

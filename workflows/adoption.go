@@ -88,8 +88,16 @@ func (a *adoption) rest(s *serializer) {
 		a.asked = true
 		workflow.Go(s.ctx, a.ask)
 	}
-	a.timer = workflow.NewTimerWithOptions(s.ctx, a.pause, workflow.TimerOptions{Summary: "looks whether the head still runs"})
+	a.timer = workflow.NewTimerWithOptions(s.ctx, spread(a.pause, a.entry.Sequence), workflow.TimerOptions{Summary: "looks whether the head still runs"})
 	a.pause = min(2*a.pause, adoptedLastGap)
+}
+
+// spread keeps the looks of many tokens from being due at once: a pause is up to
+// half as long again, by the entry's number.
+func spread(pause time.Duration, sequence int64) time.Duration {
+	const parts = 1024
+	share := (sequence * 2654435761) >> 8 & (parts - 1) // as good as random, and the same in a replay
+	return pause + pause/2*time.Duration(share)/parts
 }
 
 // ask has the operation report its end; one that cannot be asked has closed.

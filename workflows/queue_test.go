@@ -189,3 +189,20 @@ func TestAnIDThatTheSystemWouldChooseIsTaken(t *testing.T) {
 		ids[entry.Operation.ID] = true
 	}
 }
+
+// Many heads that were adopted at once are looked at apart.
+func TestLooksAreSpread(t *testing.T) {
+	t.Parallel()
+	seen := make(map[time.Duration]int)
+	for i := range int64(3000) {
+		pause := spread(time.Hour, day.UnixMicro()+37*i)
+		require.GreaterOrEqual(t, pause, time.Hour)
+		require.LessOrEqual(t, pause, 90*time.Minute)
+		require.Equal(t, pause, spread(time.Hour, day.UnixMicro()+37*i))
+		seen[pause.Truncate(time.Minute)]++
+	}
+	for _, n := range seen {
+		require.Less(t, n, 300, "of 3,000 in one of 30 minutes")
+	}
+	require.Greater(t, len(seen), 25)
+}

@@ -205,10 +205,10 @@ func (q *Queue) Details(now time.Time) string {
 // where that is not the default.
 func (q *Queue) writeHolds(b *strings.Builder) {
 	if q.Hold != nil {
-		fmt.Fprintf(b, "**Held** %s\n\n", escape(cut(q.Hold.String(), maxShownBytes)))
+		fmt.Fprintf(b, "**Token is** %s\n\n", escape(cut(q.Hold.String(), maxShownBytes)))
 	}
 	if q.Failure != nil {
-		fmt.Fprintf(b, "**Held by a failure** %s\n\n", escape(q.Failure.String()))
+		fmt.Fprintf(b, "**Token is** %s\n\n", escape(q.Failure.String()))
 	}
 	if q.Policy.OnFailure != "" {
 		fmt.Fprintf(b, "**On failure** %s\n\n", q.Policy.OnFailure)
@@ -234,7 +234,7 @@ func (q *Queue) row(r protocol.Record) string {
 func escape(s string) string {
 	var b strings.Builder
 	for _, r := range s {
-		if strings.ContainsRune("\\`*_{}[]()<>#+-=.!|~&:@", r) {
+		if strings.ContainsRune("\\`*_{}[]()<>#+-=.!|~&:", r) {
 			b.WriteByte('\\')
 		}
 		b.WriteRune(r)

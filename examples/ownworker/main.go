@@ -1,4 +1,4 @@
-// Command ownworker is a whole worker with one handler of its own, built from
+// Command ownworker is a whole worker with two handlers of its own, built from
 // the public packages alone.
 package main
 
@@ -33,6 +33,32 @@ func send(_ context.Context, r activities.Request, data greeting) protocol.Outco
 	return protocol.Success("Hello, " + data.Name)
 }
 
+// round is the data of an operation of type greeting.round.
+type round struct {
+	Names []string `json:"names"`
+}
+
+// greetAll takes a second for each name. It leaves a checkpoint behind each one:
+// paused, retried, or on another worker it goes on where it was.
+func greetAll(ctx context.Context, r activities.Request, data round) protocol.Outcome {
+	greeted := 0
+	if err := r.Resume(&greeted); err != nil {
+		return protocol.Failure("CheckpointUnreadable", err.Error())
+	}
+	for ; greeted < len(data.Names); greeted++ {
+		select {
+		case <-ctx.Done():
+			return protocol.Cancellation() // its checkpoint is kept
+		case <-time.After(time.Second):
+		}
+		log.Printf("operation %s greets %s, number %d", r.Operation.ID, data.Names[greeted], greeted+1)
+		if err := r.Report(activities.Progress{Checkpoint: greeted + 1, Done: int64(greeted + 1), Total: int64(len(data.Names))}); err != nil {
+			return protocol.Failure("NotReported", err.Error())
+		}
+	}
+	return protocol.Success(greeted)
+}
+
 func main() {
 	if err := run(); err != nil {
 		log.Fatal(err)
@@ -45,7 +71,10 @@ func run() error {
 		return err
 	}
 	defer c.Close()
-	types, err := catalogue.New(catalogue.Type{Key: "greeting.send", Binding: catalogue.Binding{Activity: "greeting.send"}})
+	types, err := catalogue.New(
+		catalogue.Type{Key: "greeting.send", Binding: catalogue.Binding{Activity: "greeting.send"}},
+		catalogue.Type{Key: "greeting.round", Binding: catalogue.Binding{Activity: "greeting.round", HeartbeatSeconds: 5}},
+	)
 	if err != nil {
 		return err
 	}
@@ -60,6 +89,6 @@ func run() error {
 
 	w := worker.New(c, protocol.DefaultTaskQueue, worker.Options{WorkerStopTimeout: 25 * time.Second})
 	workflows.Register(w, types, workflows.Options{})
-	activities.Register(w, activities.Handlers{"greeting.send": activities.Typed(send)})
+	activities.Register(w, activities.Handlers{"greeting.send": activities.Typed(send), "greeting.round": activities.Typed(greetAll)})
 	return w.Run(worker.InterruptCh())
 }

@@ -50,6 +50,9 @@ type site struct {
 
 	mu    sync.Mutex
 	begun map[string]int // attempts by the operation's id
+	// tokens are those that were submitted to; their histories are to prove in the
+	// end that they kept their promise.
+	tokens map[string]bool
 	runs  []interval
 	// handle decides how a run ends; nil succeeds at once.
 	handle func(context.Context, protocol.HandlerInput) (protocol.HandlerResult, error)
@@ -96,9 +99,12 @@ func openSite(t *testing.T, server *embedded.Server, namespace string, o workflo
 	}))
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
-	s := &site{Client: c, t: t, ctx: ctx, options: o, namespace: namespace, taskQueue: "operations-" + uuid.NewString(), begun: map[string]int{}}
+	s := &site{Client: c, t: t, ctx: ctx, options: o, namespace: namespace, taskQueue: "operations-" + uuid.NewString(), begun: map[string]int{}, tokens: map[string]bool{}}
 	s.startWorker()
-	t.Cleanup(func() { s.stopWorker() })
+	t.Cleanup(func() {
+		s.proveTokens()
+		s.stopWorker()
+	})
 	return s
 }
 
@@ -196,6 +202,9 @@ func (s *site) submit(token string, submission any) {
 
 func (s *site) trySubmit(token string, submission any) error {
 	id := protocol.SerializerWorkflowID(token)
+	s.mu.Lock()
+	s.tokens[token] = true
+	s.mu.Unlock()
 	_, err := s.SignalWithStartWorkflow(s.ctx, id, protocol.SubmitSignalName, submission,
 		client.StartWorkflowOptions{ID: id, TaskQueue: s.taskQueue}, protocol.SerializerWorkflow, protocol.SerializerInput{Token: token})
 	return err

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -24,17 +23,15 @@ import (
 func TestPostponedHeadsOfManyTokensHoldNoSlot(t *testing.T) {
 	tokens, each, windows := 60, 40, 1
 	if long() {
-		tokens, each, windows = 3000, 300, 4
+		tokens, each, windows = 3000, 300, 3
 	}
 	server, err := embedded.Start(t.Context(), source, embedded.ServerOptions{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, server.Stop()) })
 	s := openSite(t, server, server.Namespace(), workflows.Options{MaxRunSignals: 3, NoLookBack: true}, 30*time.Minute)
-	w := newStopwatch(t, s, 3, func(context.Context, protocol.HandlerInput) (protocol.HandlerResult, error) {
-		return protocol.HandlerResult{}, nil
-	})
-	w.run(each)
-	before := w.toStart
+	beside := newStopwatch(t, s, 3, nil)
+	// What shares the machine disturbs both alike.
+	idle := newStopwatch(t, openSite(t, shared, shared.Namespace(), s.options, 30*time.Minute), 3, nil)
 
 	began := time.Now()
 	prefix := unique(t)
@@ -44,11 +41,14 @@ func TestPostponedHeadsOfManyTokensHoldNoSlot(t *testing.T) {
 		if window > 0 {
 			time.Sleep(2 * time.Minute) // each head is looked at after 1, 3, 7, 15 minutes, and so on
 		}
-		w.toStart = nil
-		w.run(each)
+		beside.toStart, idle.toStart = nil, nil
+		for range each / 10 {
+			idle.run(10)
+			beside.run(10)
+		}
 		requireNoSlotHeld(t, s, prefix, tokens)
-		what := fmt.Sprintf("after %.0f s, submit to start of other tokens beside %d postponed heads", time.Since(began).Seconds(), tokens)
-		require.LessOrEqual(t, compare(t, what, before, w.toStart), 3.0)
+		what := fmt.Sprintf("after %.0f s, submit to start of other tokens, on an idle server and beside %d postponed heads", time.Since(began).Seconds(), tokens)
+		require.LessOrEqual(t, compare(t, what, idle.toStart, beside.toStart), 3.0)
 	}
 	requireHeadIsWatched(t, s, headToken(prefix, tokens-1))
 }

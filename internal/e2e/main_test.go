@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"testing"
@@ -33,6 +34,10 @@ func TestMain(m *testing.M) {
 }
 
 func runTests(m *testing.M) int {
+	if flag.Parse(); testing.Short() {
+		fmt.Println("these tests need a server: left out with -short")
+		return 0
+	}
 	ctx := context.Background()
 	var err error
 	if programs, err = os.MkdirTemp("", "seriatim-e2e-"); err != nil {

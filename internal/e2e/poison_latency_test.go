@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -41,10 +42,10 @@ func TestPoisonDelaysNoOtherToken(t *testing.T) {
 		measure(&poisoned)
 		stop()
 	}
-	compare(t, "submit to end beside a token that is as busy", alone, busy)
-	compare(t, "beside a poisoned token, against one that is as busy", busy, poisoned)
-	median := compare(t, "submit to end beside a poisoned token", alone, poisoned)
-	require.LessOrEqual(t, median, 2.0)
+	compare(t, "submit to end, alone and beside a token that is as busy", alone, busy)
+	compare(t, "submit to end, alone and beside a poisoned token", alone, poisoned)
+	median := compare(t, "submit to end, beside a token that is as busy and beside a poisoned one", busy, poisoned)
+	require.LessOrEqual(t, median, 2.0) // against the busy one: a machine at its limit slows both
 }
 
 // keepBusy submits good operations to a token, as many signals as poisonToken
@@ -61,7 +62,7 @@ func keepBusy(t *testing.T, s *site) (stop func()) {
 // way that comes first.
 func poisonToken(t *testing.T, s *site, first int) (stop func()) {
 	t.Helper()
-	p := &poisoner{site: s, token: unique(t), first: first, kinds: kindsOfInput()}
+	p := &poisoner{site: s, token: unique(t), first: first, kinds: slices.DeleteFunc(kindsOfInput(), isAccepted)}
 	p.submitPoison()
 	require.Eventually(t, func() bool { return s.attempts(p.queue[0].ID) > 0 }, patience, 5*time.Millisecond)
 	return p.start(stream{50 * time.Millisecond, p.malformed}, stream{50 * time.Millisecond, p.repeat},
@@ -77,6 +78,8 @@ type poisoner struct {
 	kinds []kindOfInput
 	sent  int
 }
+
+func isAccepted(kind kindOfInput) bool { return kind.refused == "" }
 
 // submitPoison queues operations that are poison to their handlers, two of each
 // way.

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
@@ -175,10 +177,16 @@ func TestAdoptedPostponedHead(t *testing.T) {
 
 func (s *site) updateOperation(id, name string, request any) {
 	s.t.Helper()
-	handle, err := s.UpdateWorkflow(s.ctx, client.UpdateWorkflowOptions{
-		WorkflowID: protocol.OperationWorkflowID(id), UpdateName: name, Args: []any{request},
-		WaitForStage: client.WorkflowUpdateStageCompleted,
-	})
+	send := func() (client.WorkflowUpdateHandle, error) {
+		return s.UpdateWorkflow(s.ctx, client.UpdateWorkflowOptions{
+			WorkflowID: protocol.OperationWorkflowID(id), UpdateName: name, Args: []any{request},
+			WaitForStage: client.WorkflowUpdateStageCompleted,
+		})
+	}
+	handle, err := send()
+	for notReady := (*serviceerror.WorkflowNotReady)(nil); errors.As(err, &notReady); {
+		handle, err = send() // a signal came in the way of the task that would have answered
+	}
 	require.NoError(s.t, err)
 	require.NoError(s.t, handle.Get(s.ctx, nil))
 }
