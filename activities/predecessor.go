@@ -14,6 +14,7 @@ import (
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
 
 	"github.com/seriatim-go/seriatim/protocol"
 )
@@ -144,6 +145,10 @@ func (e *engine) readTermination(ctx context.Context, workflowID string, p *prot
 	return nil
 }
 
+// errTypeUnreadable is a history that is not that of a serializer, or one that this
+// worker does not understand.
+const errTypeUnreadable = "Unreadable"
+
 // rebuildToken reads the history of a closed serializer. With no worker up,
 // several chains may have been closed in a row, none of which could look at the
 // one before: they are read from the oldest on.
@@ -163,8 +168,9 @@ func (e *engine) rebuildToken(ctx context.Context, request protocol.PredecessorR
 		}
 	}
 	state, err := e.rebuilder.Rebuild(request.WorkflowID, events, before, byServer)
-	if err != nil {
-		return nil, fmt.Errorf("history of %s, run %s: %w", request.WorkflowID, request.RunID, err)
+	if err != nil { // it has closed, and reads the same the next time
+		return nil, temporal.NewNonRetryableApplicationError(
+			fmt.Sprintf("history of %s, run %s: %v", request.WorkflowID, request.RunID, err), errTypeUnreadable, err)
 	}
 	return state, nil
 }

@@ -296,8 +296,18 @@ func (q *Queue) PageLost(which *Page, now protocol.Hold) {
 		q.dropLost(now)
 		return
 	}
-	now.Reason = fmt.Sprintf("page %s with %d operations of its queue is gone: releasing the token goes on without them", q.Address(page).WorkflowID, page.Count)
-	q.Hold = &now
+	q.holdLost(now)
+}
+
+// holdLost holds the token where a page of its queue is gone.
+func (q *Queue) holdLost(now protocol.Hold) {
+	for i := range q.Pages {
+		if page := &q.Pages[i]; page.Lost {
+			now.Reason = fmt.Sprintf("page %s with %d operations of its queue is gone: releasing the token goes on without them", q.Address(page).WorkflowID, page.Count)
+			q.Hold = &now
+			return
+		}
+	}
 }
 
 // dropLost forgets the pages that cannot be read, visibly.

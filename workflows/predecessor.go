@@ -63,7 +63,7 @@ func (s *serializer) takeOver(found *protocol.Predecessor) {
 		found.Reason = cut(fmt.Sprintf("its history cannot be read: %v", err), maxRejectBytes)
 		return
 	}
-	found.Queued = len(before.Queue.Waiting) + len(before.Queue.Ended)
+	found.Queued = before.Queue.left()
 	found.Look = protocol.PredecessorTerminated
 	if found.ByServer {
 		found.Look = protocol.PredecessorRecovered

@@ -33,10 +33,12 @@ func (q *Queue) Release(now time.Time) {
 	q.dropLost(protocol.Hold{On: now})
 }
 
-// ReleaseIfDue ends a hold whose time is over.
+// ReleaseIfDue ends a hold whose time is over. What only a person may go on without
+// holds the token on.
 func (q *Queue) ReleaseIfDue(now time.Time) {
 	if q.Hold != nil && q.Hold.Until != nil && !now.Before(*q.Hold.Until) {
 		q.Hold = nil
+		q.holdLost(protocol.Hold{On: now})
 	}
 }
 

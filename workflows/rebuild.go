@@ -40,6 +40,7 @@ func RebuildToken(workflowID string, events []*historypb.HistoryEvent, before an
 	}
 	r.looking = false
 	r.flush(r.last)
+	r.queue.noteRecovered(r.run)
 	if r.queue.Head != nil {
 		r.queue.HeadTold = &protocol.Hold{} // whatever it was told: it is told again
 	}
@@ -98,6 +99,7 @@ type rebuild struct {
 
 	began    time.Time // when the run did
 	chain    string    // the first run of its chain
+	run      string    // the run itself
 	last     time.Time
 	times    map[int64]time.Time // when each workflow task started
 	task     time.Time           // when the last one that was completed did
@@ -138,6 +140,7 @@ func (r *rebuild) read(event *historypb.HistoryEvent) error {
 	case enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
 		a := event.GetWorkflowExecutionStartedEventAttributes()
 		r.input, r.began, r.chain = rawPayload(a.GetInput(), 0), r.last, a.GetFirstExecutionRunId()
+		r.run = a.GetOriginalExecutionRunId()
 		if a.GetContinuedExecutionRunId() != "" {
 			r.state = rawPayload(a.GetInput(), 1)
 		}

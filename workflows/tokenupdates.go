@@ -120,5 +120,9 @@ func (s *serializer) prepend(ctx workflow.Context, r protocol.PrependRequest) (r
 		return reply, busy(fmt.Sprintf("run %q could not be read, send the request again: %v", r.RunID, err))
 	}
 	s.intakeAll(ctx)
-	return s.queue.prependRead(r, read, workflow.Now(ctx))
+	reply, err = s.queue.prependRead(r, read, workflow.Now(ctx))
+	if err == nil && !r.DryRun && r.RunID == s.predecessor.RunID {
+		s.predecessor.Look, s.predecessor.Queued = protocol.PredecessorRecovered, reply.Recovered
+	}
+	return reply, err
 }
