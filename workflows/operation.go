@@ -40,6 +40,7 @@ func (d *definitions) Operation(root workflow.Context, submitted, system convert
 	if err := o.begin(d, submitted, system); err != nil {
 		return protocol.OperationClosed{}, err
 	}
+	o.life.Next(workflow.Now(ctx)) // requests that came with the start are judged by it
 	if err := o.setHandlers(); err != nil {
 		return protocol.OperationClosed{}, err
 	}
