@@ -53,6 +53,8 @@ type carried struct {
 	Predecessor protocol.Predecessor `json:"predecessor"`
 	// HeadInDoubt says that the execution with the head's id may be another's.
 	HeadInDoubt bool `json:"headInDoubt,omitempty"`
+	// CancelHead says that the head is still to be asked to cancel itself.
+	CancelHead bool `json:"cancelHead,omitempty"`
 }
 
 // settings are the worker's options as this run recorded them.
@@ -97,19 +99,19 @@ func (d *definitions) newSerializer(root workflow.Context, input, state converte
 	s.hints = workflow.GetSignalChannelWithOptions(ctx, protocol.OperationClosedSignalName, workflow.SignalChannelOptions{
 		Description: "An operation of this token is about to close",
 	})
-	doubt := s.restore(input, state)
+	doubt, cancel := s.restore(input, state)
 	if err := s.recordSettings(); err != nil {
 		return nil, err
 	}
 	s.queue.Counts.Runs++
-	s.adoptHead(doubt)
+	s.adoptHead(doubt, cancel)
 	s.lookingBack = s.mustLookBack() // an update that has waited runs as soon as its handler is set
 	return s, s.setHandlers()
 }
 
 // restore takes over from the run before, or begins a chain of runs. It says
-// whether the head that was carried over is in doubt.
-func (s *serializer) restore(input, state converter.RawValue) (headInDoubt bool) {
+// whether the head that was carried over is in doubt, and is to be cancelled.
+func (s *serializer) restore(input, state converter.RawValue) (headInDoubt, cancelHead bool) {
 	info := workflow.GetInfo(s.ctx)
 	if info.ContinuedExecutionRunID != "" && state.Payload() != nil {
 		var before carried
@@ -120,7 +122,7 @@ func (s *serializer) restore(input, state converter.RawValue) (headInDoubt bool)
 		}
 		s.queue, s.answers, s.refused = before.Queue, before.Answers, before.Refused
 		s.predecessor = before.Predecessor
-		return before.HeadInDoubt
+		return before.HeadInDoubt, before.CancelHead
 	}
 	s.predecessor.Look = protocol.PredecessorNone
 	token, refused, warning := tokenOf(info.WorkflowExecution.ID, input)
@@ -130,7 +132,7 @@ func (s *serializer) restore(input, state converter.RawValue) (headInDoubt bool)
 			s.queue.Reject(protocol.ErrTypeInvalidOperation, "", problem, s.startedOn)
 		}
 	}
-	return false
+	return false, false
 }
 
 // recordSettings fixes for this run what the worker was configured with, and
@@ -246,7 +248,7 @@ func (s *serializer) headStands() bool {
 func (s *serializer) end(complete bool) (over bool, err error) {
 	s.ending = true
 	if err := workflow.Await(s.ctx, func() bool {
-		return workflow.AllHandlersFinished(s.ctx) && s.allStarted() && (s.telling == nil || s.telling.IsReady())
+		return workflow.AllHandlersFinished(s.ctx) && s.allStarted() && s.hasAsked()
 	}); err != nil {
 		return true, err
 	}
@@ -271,6 +273,7 @@ func (s *serializer) continueAsNew() error {
 		carried{
 			Queue: s.queue, Answers: s.answers, Refused: s.refused, Predecessor: s.predecessor,
 			HeadInDoubt: s.head != nil && s.head.adopted != nil && s.head.adopted.prove,
+			CancelHead:  s.head != nil && s.head.wantCancel,
 		})
 }
 
