@@ -44,9 +44,9 @@ const (
 )
 
 // adoptHead begins to watch the head that another run started, if there is one.
-func (s *serializer) adoptHead(prove bool) {
+func (s *serializer) adoptHead(prove, cancel bool) {
 	if head := s.queue.Head; head != nil {
-		s.head = &child{entry: *head, since: s.startedOn, adopted: s.adopt(*head, prove)}
+		s.head = &child{entry: *head, since: s.startedOn, adopted: s.adopt(*head, prove), wantCancel: cancel}
 	}
 }
 

@@ -69,7 +69,7 @@ func (s *serializer) takeOver(found *protocol.Predecessor) {
 		found.Look = protocol.PredecessorRecovered
 	}
 	s.queue = s.queue.takeOver(before.Queue, found.ByServer)
-	s.adoptHead(mustProve)
+	s.adoptHead(mustProve, before.CancelHead)
 }
 
 func (s *serializer) engine(activity, summary string, timeout time.Duration, request, answer any) error {

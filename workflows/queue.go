@@ -76,9 +76,9 @@ type Entry struct {
 	CreatedOn time.Time          `json:"createdOn"`
 	// Hash is the ContentHash of what was submitted; a later postponement does
 	// not change it.
-	Hash string `json:"hash"`
+	Hash string `json:"hash,omitempty"`
 	// Bytes is what the entry may take, encoded.
-	Bytes int `json:"bytes"`
+	Bytes int `json:"bytes,omitempty"`
 	// Verdict is set where it ended while it queued.
 	Verdict *Verdict `json:"verdict,omitempty"`
 	// LastAction is what was last asked of it.

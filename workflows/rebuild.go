@@ -44,7 +44,10 @@ func RebuildToken(workflowID string, events []*historypb.HistoryEvent, before an
 	if r.queue.Head != nil {
 		r.queue.HeadTold = &protocol.Hold{} // whatever it was told: it is told again
 	}
-	return carried{Queue: r.queue, Answers: r.answers, Refused: r.refused, HeadInDoubt: true}, nil
+	return carried{
+		Queue: r.queue, Answers: r.answers, Refused: r.refused, HeadInDoubt: true,
+		CancelHead: r.queue.Head != nil && r.queue.Head.Operation.ID == r.toCancel,
+	}, nil
 }
 
 // RunLookedBack says whether the run knew how the chain before it ended: it is
@@ -113,6 +116,9 @@ type rebuild struct {
 	rereads map[int64]protocol.ReadOperationRequest
 	reruns  []rebuiltRerun
 	pages   rebuiltPages
+	// toCancel is the head when the token was cancelled: whether it was asked is
+	// not known.
+	toCancel string
 }
 
 // rebuiltRerun is an operation to run again, and what the engine knew of it.
@@ -283,9 +289,16 @@ func (r *rebuild) flush(now time.Time) {
 	}
 	r.reruns = nil
 	if r.cancelled {
-		r.queue.CancelAll(cancelledReason)
+		r.cancelAll(cancelledReason)
 	}
 	r.signals, r.cancelled = nil, false
+}
+
+func (r *rebuild) cancelAll(reason string) {
+	r.queue.CancelAll(reason)
+	if r.queue.Head != nil {
+		r.toCancel = r.queue.Head.Operation.ID
+	}
 }
 
 // carryOut does what updates asked for; while the run looked back they waited.
@@ -362,7 +375,7 @@ func (r *rebuild) carryOutUpdate(name string, encoded []byte, now time.Time) (an
 		case protocol.SkipUpdateName:
 			r.queue.Skip()
 		case protocol.CancelAllUpdateName:
-			r.queue.CancelAll(withReason(cancelledReason, t.Reason))
+			r.cancelAll(withReason(cancelledReason, t.Reason))
 		}
 		return r.queue.State(now), nil
 	})
