@@ -304,6 +304,9 @@ func (q *Queue) holdLost(now protocol.Hold) {
 	for i := range q.Pages {
 		if page := &q.Pages[i]; page.Lost {
 			now.Reason = fmt.Sprintf("page %s with %d operations of its queue is gone: releasing the token goes on without them", q.Address(page).WorkflowID, page.Count)
+			if q.Hold != nil { // a person's own hold is not forgotten, nor taken for this one
+				now.Reason = cut(now.Reason+"; it was "+q.Hold.String()+" before", maxShownBytes)
+			}
 			q.Hold = &now
 			return
 		}

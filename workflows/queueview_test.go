@@ -82,7 +82,7 @@ func FuzzEscape(f *testing.F) {
 				i++
 				require.Less(t, i, len(escaped), "nothing is left to escape what follows")
 			} else {
-				require.NotContains(t, "*_{}[]()<>#+-.!|~&:@`", string(rune(escaped[i])), "stands unescaped")
+				require.NotContains(t, "*_{}[]()<>#+-.!|~&:`", string(rune(escaped[i])), "stands unescaped")
 			}
 			plain.WriteByte(escaped[i])
 		}
