@@ -23,6 +23,9 @@ func (e *engine) recoverRun(ctx context.Context, request protocol.RecoverRunRequ
 	if errors.As(err, &unreadable) && unreadable.Type() == errTypeUnreadable {
 		return protocol.RecoverRunReply{Refused: "runId: " + unreadable.Message()}, nil
 	}
+	if err == nil && e.rebuilder.KeepInPages != nil {
+		state, err = e.rebuilder.KeepInPages(state, e.pageStarter(ctx, request.Asked.DryRun))
+	}
 	if err != nil {
 		return reply, err
 	}

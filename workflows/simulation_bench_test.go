@@ -30,24 +30,25 @@ type simBench struct {
 	script simScript
 	begin  time.Time
 
-	child       workflow.ChildWorkflowFuture // the present chain
-	next        *workflow.ContinueAsNewError // what its next run is to be given
-	inbox       []int                        // signals that are on their way
-	cancelling  bool                         // the token is to be cancelled
-	sending     int                          // the one that is being delivered
-	passed      int                          // events that have happened
-	moments     int                          // how many were waited for
-	over        bool                         // nothing more happens
-	begun       bool                         // the serializer's present run has
-	cancelled   bool                         // and was cancelled from outside
-	lookingBack bool                         // it asks how the chain before ended
-	held        []*simUpdate                 // updates to send to the next run
-	sent        []*simUpdate                 // and those without an answer yet
-	reporting   []string                     // operations that wait to signal their end
-	starting    map[string]bool              // operations whose start is under way
-	operations  map[string]*simExecution
-	long        *workflow.Info // of a run with a long history
-	seen        *simSeen
+	child               workflow.ChildWorkflowFuture // the present chain
+	next                *workflow.ContinueAsNewError // what its next run is to be given
+	inbox               []int                        // signals that are on their way
+	cancelling          bool                         // the token is to be cancelled
+	sending             int                          // the one that is being delivered
+	passed              int                          // events that have happened
+	moments             int                          // how many were waited for
+	over                bool                         // nothing more happens
+	beginning, spinning bool                         // a run is about to begin
+	begun               bool                         // the serializer's present run has
+	cancelled           bool                         // and was cancelled from outside
+	lookingBack         bool                         // it asks how the chain before ended
+	held                []*simUpdate                 // updates to send to the next run
+	sent                []*simUpdate                 // and those without an answer yet
+	reporting           []string                     // operations that wait to signal their end
+	starting            map[string]bool              // operations whose start is under way
+	operations          map[string]*simExecution
+	long                *workflow.Info // of a run with a long history
+	seen                *simSeen
 }
 
 // simExecution is an operation's own workflow.
@@ -114,7 +115,7 @@ func (b *simBench) serializer(real func(workflow.Context, converter.RawValue, co
 			b.lookingBack = true
 			b.log(simLogged{kind: simChainBegins})
 		}
-		b.begun, b.cancelled = true, false
+		b.begun, b.beginning, b.cancelled = true, false, false
 		b.flush()
 		b.noteCancelled(ctx)
 		err := real(ctx, input, state)

@@ -84,6 +84,7 @@ func (o *simOutbound) ExecuteChildWorkflow(ctx workflow.Context, name string, ar
 	if execution.memo == nil {
 		execution.memo, execution.submitted, execution.n = options.Memo, args[0].(protocol.Operation), start.N
 		o.bench.starting[id] = true
+		o.bench.spin()
 	}
 	return simChild{o.Next.ExecuteChildWorkflow(ctx, name, args...), o.bench, id}
 }

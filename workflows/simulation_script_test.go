@@ -19,9 +19,8 @@ type simScript struct {
 	events        []simEvent
 }
 
-// simGrid is long, so that the waits that are off it are longer than any pause of
-// the machine: while a goroutine of the test environment is under way, its time
-// passes like real time.
+// simGrid is long, so that the waits that are off it can be longer than any sum of
+// what makes them differ.
 const simGrid = 10_000 * time.Second
 
 // simEvent is one request.

@@ -1,6 +1,8 @@
 package workflows
 
 import (
+	"runtime"
+
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/workflow"
 
@@ -20,6 +22,20 @@ func (b *simBench) play() {
 	}
 	b.tick()
 	b.ExecuteWorkflow("stage")
+}
+
+// spin keeps the test environment from waiting while the goroutine of a workflow
+// that is starting is under way: meanwhile its time would pass like real time.
+func (b *simBench) spin() {
+	if b.spinning || len(b.starting) == 0 && !b.beginning {
+		return
+	}
+	b.spinning = true
+	b.RegisterDelayedCallback(func() {
+		b.spinning = false
+		runtime.Gosched()
+		b.spin()
+	}, 0)
 }
 
 // tick sees to it that the next timer is never the one that ends the whole test
@@ -125,6 +141,8 @@ func (b *simBench) continueAsNew(ctx workflow.Context) {
 }
 
 func (b *simBench) start(ctx workflow.Context, input ...any) {
+	b.beginning = true
+	b.spin()
 	b.child = workflow.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
 		WorkflowID: protocol.SerializerWorkflowID(testToken), WaitForCancellation: true,
 	}), protocol.SerializerWorkflow, input...)

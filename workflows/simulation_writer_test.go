@@ -51,9 +51,7 @@ var simDraws = []struct {
 	{3, func(w *simWriter) { w.add(simEvent{action: simRelease}) }},
 	{1, func(w *simWriter) { w.add(simEvent{action: simSkip}) }},
 	{3, (*simWriter).setPolicy},
-	{1, (*simWriter).dealWithFailure},
-	{1, (*simWriter).whileItStops},
-	{1, (*simWriter).whileItRetries},
+	{14, (*simWriter).scene},
 	{1, func(w *simWriter) { w.add(simEvent{action: simCancelAll}) }},
 	{1, (*simWriter).cancelToken},
 }
@@ -195,7 +193,7 @@ func (w *simWriter) hold() {
 func (w *simWriter) setPolicy() {
 	p := simPolicy{maxQueued: -1}
 	p.onFailure = rapid.SampledFrom([]protocol.FailurePolicy{
-		"", protocol.ContinueOnFailure, protocol.HoldOnFailure, protocol.HoldOnFailure, protocol.CancelRestOnFailure,
+		"", protocol.ContinueOnFailure, protocol.HoldOnFailure, protocol.HoldOnFailure, protocol.CancelRestOnFailure, protocol.CancelRestOnFailure,
 	}).Draw(w.T, "on failure")
 	if p.onFailure == "" || rapid.IntRange(0, 3).Draw(w.T, "and a bound") == 0 {
 		p.maxQueued = rapid.IntRange(0, 4).Draw(w.T, "bound")

@@ -67,7 +67,9 @@ func runWorker(ctx context.Context, args []string) error {
 		activity.RegisterOptions{Name: operationType})
 	options.DisableWorkflowWorker = true
 	engine := worker.New(c, protocol.DefaultTaskQueue+protocol.EngineTaskQueueSuffix, options)
-	activities.RegisterEngine(engine, c, activities.Rebuilder{Rebuild: workflows.RebuildToken, LookedBack: workflows.RunLookedBack})
+	activities.RegisterEngine(engine, c, activities.Rebuilder{
+		Rebuild: workflows.RebuildToken, LookedBack: workflows.RunLookedBack, KeepInPages: workflows.KeepInPages,
+	})
 	for _, w := range []worker.Worker{operations, engine} {
 		if err := w.Start(); err != nil {
 			return err
