@@ -47,6 +47,7 @@ func TestClientReadsThroughPages(t *testing.T) {
 	found, err := c.Get(s.ctx, wanted[150], token)
 	require.NoError(t, err)
 	require.Equal(t, []any{opclient.FromHistory, 151}, []any{found.Source, found.Position})
+	s.startWorker() // the proof of what queues needs one
 }
 
 // longQueue submits a head that is postponed and n-1 operations behind it, and
