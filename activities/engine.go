@@ -14,13 +14,14 @@ import (
 
 // RegisterEngine adds the engine's own activities to a worker that polls the
 // workflows' task queue with protocol.EngineTaskQueueSuffix. A worker of its own
-// keeps handlers that are busy from holding them up. rebuilder holds workflows.RebuildToken and workflows.RunLookedBack.
+// keeps handlers that are busy from holding them up. rebuilder holds
+// workflows.RebuildToken, RunLookedBack and KeepInPages.
 func RegisterEngine(w Registry, c client.Client, rebuilder Rebuilder) {
 	e := &engine{client: c, rebuilder: rebuilder, looks: newLooks(c)}
 	for name, definition := range map[string]any{
 		protocol.AwaitOperationActivity:  e.awaitOperation,
 		protocol.FindPredecessorActivity: e.findPredecessor,
-		protocol.RebuildTokenActivity:    e.rebuildToken,
+		protocol.RebuildTokenActivity:    e.rebuild,
 		protocol.ReadOperationActivity:   e.readOperation,
 		protocol.RecoverRunActivity:      e.recoverRun,
 		protocol.LoadPageActivity:        e.loadPage,

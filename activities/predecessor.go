@@ -14,6 +14,8 @@ import (
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
 
 	"github.com/seriatim-go/seriatim/protocol"
 )
@@ -26,6 +28,9 @@ type Rebuilder struct {
 	Rebuild func(workflowID string, events []*historypb.HistoryEvent, before any, byServer bool) (any, error)
 	// LookedBack says whether the run knew how the chain before it ended.
 	LookedBack func(events []*historypb.HistoryEvent) bool
+	// KeepInPages puts what does not fit one payload of such a state into pages,
+	// which start starts; with start nil it only leaves it out.
+	KeepInPages func(state any, start func(workflowID string, content any) (runID string, err error)) (any, error)
 }
 
 // findPredecessor looks for the run of this workflow id before the one that
@@ -144,6 +149,44 @@ func (e *engine) readTermination(ctx context.Context, workflowID string, p *prot
 	return nil
 }
 
+// errTypeUnreadable is a history that is not that of a serializer, or one that this
+// worker does not understand.
+const errTypeUnreadable = "Unreadable"
+
+// rebuild is the engine's activity: what a closed serializer still had to do, in
+// pages where it is much.
+func (e *engine) rebuild(ctx context.Context, request protocol.PredecessorRequest) (any, error) {
+	state, err := e.rebuildToken(ctx, request)
+	if err != nil || e.rebuilder.KeepInPages == nil {
+		return state, err
+	}
+	return e.rebuilder.KeepInPages(state, e.pageStarter(ctx, false))
+}
+
+// pageStarter is startPage as KeepInPages takes it; nil for a look that is to
+// change nothing.
+func (e *engine) pageStarter(ctx context.Context, look bool) func(string, any) (string, error) {
+	if look {
+		return nil
+	}
+	return func(id string, content any) (string, error) { return e.startPage(ctx, id, content) }
+}
+
+// startPage starts a page, or finds it where an earlier attempt has.
+func (e *engine) startPage(ctx context.Context, id string, content any) (string, error) {
+	activity.RecordHeartbeat(ctx)
+	page, err := e.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+		ID:                       id,
+		TaskQueue:                strings.TrimSuffix(activity.GetInfo(ctx).TaskQueue, protocol.EngineTaskQueueSuffix),
+		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
+		StaticSummary:            "holds operations that a serializer which was closed had left",
+	}, protocol.BacklogPageWorkflow, content)
+	if err != nil {
+		return "", err
+	}
+	return page.GetRunID(), nil
+}
+
 // rebuildToken reads the history of a closed serializer. With no worker up,
 // several chains may have been closed in a row, none of which could look at the
 // one before: they are read from the oldest on.
@@ -163,8 +206,9 @@ func (e *engine) rebuildToken(ctx context.Context, request protocol.PredecessorR
 		}
 	}
 	state, err := e.rebuilder.Rebuild(request.WorkflowID, events, before, byServer)
-	if err != nil {
-		return nil, fmt.Errorf("history of %s, run %s: %w", request.WorkflowID, request.RunID, err)
+	if err != nil { // it has closed, and reads the same the next time
+		return nil, temporal.NewNonRetryableApplicationError(
+			fmt.Sprintf("history of %s, run %s: %v", request.WorkflowID, request.RunID, err), errTypeUnreadable, err)
 	}
 	return state, nil
 }

@@ -3,9 +3,11 @@ package activities
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/temporal"
 
 	"github.com/seriatim-go/seriatim/protocol"
 )
@@ -17,6 +19,13 @@ func (e *engine) recoverRun(ctx context.Context, request protocol.RecoverRunRequ
 		return reply, err
 	}
 	state, err := e.rebuildToken(ctx, protocol.PredecessorRequest{WorkflowID: request.WorkflowID, RunID: request.Asked.RunID})
+	var unreadable *temporal.ApplicationError
+	if errors.As(err, &unreadable) && unreadable.Type() == errTypeUnreadable {
+		return protocol.RecoverRunReply{Refused: "runId: " + unreadable.Message()}, nil
+	}
+	if err == nil && e.rebuilder.KeepInPages != nil {
+		state, err = e.rebuilder.KeepInPages(state, e.pageStarter(ctx, request.Asked.DryRun))
+	}
 	if err != nil {
 		return reply, err
 	}

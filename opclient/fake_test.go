@@ -31,12 +31,14 @@ type fake struct {
 	start    func(client.StartWorkflowOptions, protocol.Operation) error
 	starting func(args []any)
 	describe func(workflowID string) (*workflowservice.DescribeWorkflowExecutionResponse, error)
-	query    func(ctx context.Context, workflowID, name string, args []any) (any, error)
-	update   func(client.UpdateWorkflowOptions) (any, error)
-	list     func(query string) ([]*workflowpb.WorkflowExecutionInfo, error)
-	input    protocol.Operation
-	closed   error
-	service  workflowservice.WorkflowServiceClient
+	// describeRun is describe where a run is named.
+	describeRun func(runID string) (*workflowservice.DescribeWorkflowExecutionResponse, error)
+	query       func(ctx context.Context, workflowID, name string, args []any) (any, error)
+	update      func(client.UpdateWorkflowOptions) (any, error)
+	list        func(query string) ([]*workflowpb.WorkflowExecutionInfo, error)
+	input       protocol.Operation
+	closed      error
+	service     workflowservice.WorkflowServiceClient
 	// pollers is how many workers poll.
 	pollers int
 	// histories are the events of workflows other than that of input; one without
@@ -73,8 +75,11 @@ func (f *fake) ExecuteWorkflow(_ context.Context, o client.StartWorkflowOptions,
 	return nil, f.start(o, args[0].(protocol.Operation))
 }
 
-func (f *fake) DescribeWorkflowExecution(_ context.Context, workflowID, _ string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+func (f *fake) DescribeWorkflowExecution(_ context.Context, workflowID, runID string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
 	f.note("describe " + workflowID)
+	if f.describeRun != nil && runID != "" {
+		return f.describeRun(runID)
+	}
 	if f.describe == nil {
 		return nil, errGone
 	}

@@ -10,12 +10,14 @@ import (
 
 // How much of a serializer's history one client fills between two looks at it,
 // and how much may be there. Past 50 MiB or 51,200 events the server ends the
-// serializer and its queue; a worker keeps it far below these.
+// serializer and its queue; a worker keeps it far below these. What was sent
+// before a worker reads stands there once more when it has: the part of the queue
+// that goes into pages, and of small operations that is more than twice as much.
 const (
 	signalsBetweenLooks = 1000
 	bytesBetweenLooks   = 1 << 20
 	maxHistoryEvents    = 8000
-	maxHistoryBytes     = 25 << 20
+	maxHistoryBytes     = 12 << 20
 	maxWatched          = 10_000
 )
 

@@ -222,7 +222,7 @@ func TestGetAndWhyFindWhatAPageHolds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			q := pagedQueue(3, 40, 5, 4)
-			c := opclient.New(q, opclient.Options{Parallel: 2})
+			c := opclient.New(q, opclient.Options{Parallel: 1})
 			id := q.order[3+2]
 			why, err := c.Why(t.Context(), id, token)
 			require.NoError(t, err)

@@ -69,6 +69,9 @@ type SerializerState struct {
 	Counts       Counts `json:"counts"`
 	// Predecessor is how the token's serializer before this chain ended.
 	Predecessor Predecessor `json:"predecessor"`
+	// Recovered are the runs of other chains whose rest goes on in this one, at
+	// most the last 20.
+	Recovered []string `json:"recovered,omitempty"`
 	// Rejects are the last submissions that were not accepted, oldest first, at
 	// most 50.
 	Rejects []Reject `json:"rejects,omitempty"`
@@ -162,8 +165,8 @@ const (
 	PredecessorNone PredecessorLook = "none"
 	// PredecessorUnchecked: nobody looked, or the look failed.
 	PredecessorUnchecked PredecessorLook = "unchecked"
-	// PredecessorRecovered: the server had closed it, and what it still had to
-	// do goes on in this chain.
+	// PredecessorRecovered: what it still had to do goes on in this chain, since the
+	// server had closed it, or since it was asked for with "prepend".
 	PredecessorRecovered PredecessorLook = "recovered"
 	// PredecessorTerminated: a person ended it. What it still had to do is in
 	// its history and is not run.

@@ -30,7 +30,8 @@ const exitHelp = `Exit codes:
   2    the command line is wrong
   3    the operation ended Failed or Canceled (wait, and submit with --wait)
   4    no such operation or token
-  5    refused: a limit, a form, an id that is taken, a state that does not allow it
+  5    refused: a limit, a form, an id that is taken, a state that does not allow it,
+       a run that cannot be recovered
   6    some of several were refused; the others went on
   7    the token's queue is full for now; nothing of it was accepted, try again
   8    a token broke its promise (verify)

@@ -54,7 +54,7 @@ func (f *fake) ExecuteWorkflow(context.Context, client.StartWorkflowOptions, any
 	return nil, f.refusal
 }
 
-func (f *fake) DescribeWorkflowExecution(_ context.Context, workflowID, _ string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+func (f *fake) DescribeWorkflowExecution(_ context.Context, workflowID, runID string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
 	id, isOperation := protocol.OperationID(workflowID)
 	record, ok := f.records[id]
 	f.mu.Lock()
@@ -66,6 +66,9 @@ func (f *fake) DescribeWorkflowExecution(_ context.Context, workflowID, _ string
 		Execution:     &commonpb.WorkflowExecution{WorkflowId: workflowID},
 		Status:        enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING,
 		HistoryLength: 7,
+	}
+	if runID == f.state.Predecessor.RunID && runID != "" {
+		info.Status = enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED
 	}
 	if record.StatusCode.Terminal() {
 		info.Status, info.CloseTime = enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, timestamppb.Now()

@@ -87,6 +87,7 @@ const rootExample = `  starter submit --type http.request --token customer-42 --
   starter why 0198c2f4-7d1e-7f6a-9a51-0f3c1f0f8a11 --token customer-42
   starter token hold customer-42 --until 2h --reason stocktaking
   starter cancel --owner ada --older-than 168h
+  starter recover customer-42 --dry-run
   starter verify --all
   TEMPORAL_ADDRESS=temporal.example.com:7233 starter list --status failed`
 
@@ -110,7 +111,7 @@ func (a *app) rootCommand() *cobra.Command {
 	root.PersistentPreRunE = func(*cobra.Command, []string) error { return a.checkOutput() }
 	root.AddCommand(
 		a.submitCommand(), a.showCommand(), a.listCommand(), a.waitCommand(),
-		a.whyCommand(), a.tokenCommand(), a.verifyCommand(),
+		a.whyCommand(), a.tokenCommand(), a.recoverCommand(), a.verifyCommand(),
 		a.cancelCommand(), a.postponeCommand(), a.pauseCommand(), a.resumeCommand(), a.rerunCommand(), a.deleteCommand(),
 	)
 	return root

@@ -171,9 +171,17 @@ func headText(head *recordOutput) string {
 func predecessorText(p protocol.Predecessor) string {
 	switch p.Look {
 	case protocol.PredecessorRecovered:
-		return fmt.Sprintf("the server closed the serializer; %d operations were recovered", p.Queued)
+		who := "the server closed"
+		if !p.ByServer {
+			who = p.Identity + " terminated"
+		}
+		return fmt.Sprintf("%s the serializer (%s); %d operations were recovered (run %s)", who, p.Reason, p.Queued, p.RunID)
 	case protocol.PredecessorTerminated:
-		return fmt.Sprintf("%s terminated the serializer (%s); %d operations were left and are not run (run %s)", p.Identity, p.Reason, p.Queued, p.RunID)
+		return fmt.Sprintf("%s terminated the serializer (%s); %d operations were left and are not run (run %s); bring them back: starter recover", p.Identity, p.Reason, p.Queued, p.RunID)
+	case protocol.PredecessorUnchecked:
+		if p.RunID != "" {
+			return fmt.Sprintf("run %s ended %s and could not be read (%s); see starter recover", p.RunID, p.Status, p.Reason)
+		}
 	}
 	return ""
 }

@@ -117,7 +117,7 @@ func newEngineWorker(server site, s setup, failed chan<- error) worker.Worker {
 		OnFatalError:               first(failed),
 	})
 	activities.RegisterEngine(w, server.client, activities.Rebuilder{
-		Rebuild: workflows.RebuildToken, LookedBack: workflows.RunLookedBack,
+		Rebuild: workflows.RebuildToken, LookedBack: workflows.RunLookedBack, KeepInPages: workflows.KeepInPages,
 	})
 	return w
 }

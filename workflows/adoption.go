@@ -19,6 +19,9 @@ import (
 type adoption struct {
 	entry Entry
 	prove bool // it is not sure yet that the execution is this entry's
+	// another says that it is another operation's, of the same token, that still
+	// runs: nothing of the token may run beside it.
+	another bool
 
 	look  workflow.Future // the activity, while it looks
 	timer workflow.Future // the next look, while nothing looks
@@ -41,9 +44,9 @@ const (
 )
 
 // adoptHead begins to watch the head that another run started, if there is one.
-func (s *serializer) adoptHead(prove bool) {
+func (s *serializer) adoptHead(prove, cancel bool) {
 	if head := s.queue.Head; head != nil {
-		s.head = &child{entry: *head, since: s.startedOn, adopted: s.adopt(*head, prove)}
+		s.head = &child{entry: *head, since: s.startedOn, adopted: s.adopt(*head, prove), wantCancel: cancel}
 	}
 }
 
@@ -155,13 +158,15 @@ func (a *adoption) judge(s *serializer) *end {
 // verdict is how the execution ended, nil while it goes on.
 func (a *adoption) verdict(seen protocol.AwaitReply) *end {
 	switch {
-	case !seen.Found && a.prove:
+	case !seen.Found && (a.prove || a.another):
 		return &end{again: true}
 	case !seen.Found:
 		// Deleted by hand: nothing runs any more, and nothing tells how it ended.
 		return &end{status: protocol.Canceled}
-	case a.prove && !a.isOurs(seen):
+	case a.another && seen.Closed, a.prove && !a.isOurs(seen) && (seen.Closed || seen.Token != a.entry.Operation.DependencyToken):
 		return a.duplicate(seen)
+	case a.prove && !a.isOurs(seen):
+		a.another = true
 	case seen.Closed:
 		return &end{status: seen.Status}
 	}

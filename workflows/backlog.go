@@ -296,8 +296,18 @@ func (q *Queue) PageLost(which *Page, now protocol.Hold) {
 		q.dropLost(now)
 		return
 	}
-	now.Reason = fmt.Sprintf("page %s with %d operations of its queue is gone: releasing the token goes on without them", q.Address(page).WorkflowID, page.Count)
-	q.Hold = &now
+	q.holdLost(now)
+}
+
+// holdLost holds the token where a page of its queue is gone.
+func (q *Queue) holdLost(now protocol.Hold) {
+	for i := range q.Pages {
+		if page := &q.Pages[i]; page.Lost {
+			now.Reason = fmt.Sprintf("page %s with %d operations of its queue is gone: releasing the token goes on without them", q.Address(page).WorkflowID, page.Count)
+			q.Hold = &now
+			return
+		}
+	}
 }
 
 // dropLost forgets the pages that cannot be read, visibly.
@@ -389,11 +399,37 @@ type pageContent struct {
 	Entries []Entry `json:"entries"`
 }
 
+// contentOf is what the page is started with. It stands in the history of the run
+// that starts it, beside the signals that brought it, so that what can be told
+// from the rest is left out.
+func contentOf(token string, n int64, entries []Entry) pageContent {
+	content := pageContent{Token: token, N: n, Entries: slices.Clone(entries)}
+	for i := range content.Entries {
+		entry := &content.Entries[i]
+		entry.Bytes = 0
+		if entry.Hash == entry.Operation.ContentHash() {
+			entry.Hash = ""
+		}
+	}
+	return content
+}
+
+// complete adds what contentOf left out.
+func (e *Entry) complete() {
+	e.Hash = cmp.Or(e.Hash, e.Operation.ContentHash())
+	if e.Bytes == 0 {
+		e.Bytes = jsonBytes(*e) + entrySlack
+	}
+}
+
 // readPage decodes what a page holds.
 func readPage(encoded json.RawMessage) ([]Entry, error) {
 	var content pageContent
 	if err := json.Unmarshal(encoded, &content); err != nil {
 		return nil, err
+	}
+	for i := range content.Entries {
+		content.Entries[i].complete()
 	}
 	return content.Entries, nil
 }

@@ -22,11 +22,11 @@ type child struct {
 	since time.Time
 	// started and closed are set for one that this run started.
 	started, closed workflow.Future
-	cancelStart     workflow.CancelFunc
 	adopted         *adoption
-	// wantCancel asks for a cancellation as soon as the execution is started;
-	// before that it would undo the start, and the operation would be lost.
+	// wantCancel asks for a cancellation as soon as the execution is started, and
+	// known to be the entry's; cancelling is that request on its way.
 	wantCancel bool
+	cancelling workflow.Future
 }
 
 // end is how an execution ended, as far as the queue cares.
@@ -45,9 +45,21 @@ func (c *child) isStarted() bool {
 	return c.adopted != nil || c.started.IsReady()
 }
 
+// inDoubt says that the execution may be another operation's: it must not be
+// told anything.
+func (c *child) inDoubt() bool {
+	if c.adopted != nil {
+		return c.adopted.prove || c.adopted.another
+	}
+	return c.closed.IsReady() // what it was is about to be seen
+}
+
+// mayBeAsked says that the execution exists, and is the entry's own.
+func (c *child) mayBeAsked() bool { return c.isStarted() && !c.inDoubt() }
+
 // hasNews says whether the loop has something to do about the child.
 func (c *child) hasNews() bool {
-	if c.wantCancel && c.isStarted() {
+	if c.wantCancel && c.mayBeAsked() {
 		return true
 	}
 	if c.adopted != nil {
@@ -91,13 +103,12 @@ func (s *serializer) start(entry Entry) *child {
 	if known, found := s.catalogue.Lookup(entry.Operation.OperationType); found {
 		start.Type = &known
 	}
-	ctx, cancel := workflow.WithCancel(s.ctx)
 	future := workflow.ExecuteChildWorkflow(
-		workflow.WithChildOptions(ctx, s.childOptions(entry, start)),
+		workflow.WithChildOptions(s.ctx, s.childOptions(entry, start)),
 		protocol.OperationWorkflow, entry.Operation, start)
 	return &child{
 		entry: entry, since: workflow.Now(s.ctx),
-		started: future.GetChildWorkflowExecution(), closed: future, cancelStart: cancel,
+		started: future.GetChildWorkflowExecution(), closed: future,
 	}
 }
 
@@ -151,17 +162,20 @@ func (s *serializer) handleCompletions() {
 	})
 }
 
-// cancelIfWanted passes a cancellation on to an execution that exists.
+// cancelIfWanted passes a cancellation on to an execution that exists. A run that
+// ends leaves that to the next: the server drops what a closed run asked for.
 func (s *serializer) cancelIfWanted(c *child) {
-	if !c.wantCancel || !c.isStarted() {
+	if !c.wantCancel || !c.mayBeAsked() || s.ending {
 		return
 	}
 	c.wantCancel = false
-	if c.adopted == nil {
-		c.cancelStart()
-		return
-	}
-	workflow.RequestCancelExternalWorkflow(s.ctx, protocol.OperationWorkflowID(c.entry.Operation.ID), "")
+	c.cancelling = workflow.RequestCancelExternalWorkflow(s.ctx, protocol.OperationWorkflowID(c.entry.Operation.ID), "")
+}
+
+// hasAsked says that nothing that was asked of the head is still on its way.
+func (s *serializer) hasAsked() bool {
+	isThere := func(f workflow.Future) bool { return f == nil || f.IsReady() }
+	return isThere(s.telling) && (s.head == nil || isThere(s.head.cancelling))
 }
 
 // endOf is how the execution ended, nil while it has not.

@@ -48,9 +48,21 @@ func (t *holdTimer) fired(s *serializer) bool {
 // mustTell says that the head does not know whether its token is held. One that
 // waits must not start its handler while it is.
 func (s *serializer) mustTell() bool {
+	return s.head != nil && s.head.mayBeAsked() && !s.headTold() && !s.isTelling()
+}
+
+// headTold says that the head was sent what holds now.
+func (s *serializer) headTold() bool {
 	q := s.queue
-	told := q.HeadTold == q.Hold || q.HeadTold != nil && q.Hold != nil && q.HeadTold.On.Equal(q.Hold.On)
-	return s.head != nil && s.head.isStarted() && !told && (s.telling == nil || s.telling.IsReady())
+	return q.HeadTold == q.Hold || q.HeadTold != nil && q.Hold != nil && q.HeadTold.On.Equal(q.Hold.On)
+}
+
+func (s *serializer) isTelling() bool { return s.telling != nil && !s.telling.IsReady() }
+
+// headKnows says that no operation may start its handler for want of knowing
+// better. A head in doubt is told as soon as it is known to be the token's.
+func (s *serializer) headKnows() bool {
+	return s.head == nil || s.head.inDoubt() || s.headTold() && !s.isTelling()
 }
 
 // tellHead signals the head that its token is held, or no longer.

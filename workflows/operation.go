@@ -40,7 +40,8 @@ func (d *definitions) Operation(root workflow.Context, submitted, system convert
 	if err := o.begin(d, submitted, system); err != nil {
 		return protocol.OperationClosed{}, err
 	}
-	o.life.Next(workflow.Now(ctx)) // requests that came with the start are judged by it
+	o.readHolds()
+	o.life.Next(workflow.Now(ctx)) // a request that has come already runs as soon as its handler is set
 	if err := o.setHandlers(); err != nil {
 		return protocol.OperationClosed{}, err
 	}

@@ -58,6 +58,7 @@ func setAction[T any](o *operation, name, description string, read func(T) reque
 		return refuse(errors.Join(o.life.Check(asked.action), asked.problem))
 	}
 	handle := func(ctx workflow.Context, message T) (protocol.Record, error) {
+		ctx, _ = workflow.NewDisconnectedContext(ctx)
 		if err := do(ctx, read(message)); err != nil {
 			return protocol.Record{}, refuse(err)
 		}
@@ -132,7 +133,9 @@ func (o *operation) prepareStop(ctx workflow.Context, r request) error {
 	if o.life.Record.N != n || o.life.Check(r.action) != nil {
 		return o.overtaken(r.action)
 	}
-	o.life.KeepCheckpoint(last.Checkpoint)
+	if o.life.Record.StatusCode.State() == protocol.Locked { // else its handler left a later one
+		o.life.KeepCheckpoint(last.Checkpoint)
+	}
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
@@ -93,7 +94,7 @@ func (o *operation) concludeError(err error, now time.Time) {
 		o.concludeTimeout(timeout, now)
 	case errors.As(err, &application):
 		_ = application.Details(&details)
-		o.concludeFailure(application, details, wouldRetry(err), now)
+		o.concludeFailure(application, details, o.wouldRetry(err, application), now)
 	default:
 		o.life.Failed("HandlerError", err.Error(), details, now)
 	}
@@ -128,10 +129,12 @@ func (o *operation) concludeFailure(failure *temporal.ApplicationError, details 
 	}
 }
 
-// wouldRetry says that an error was not the handler's last word.
-func wouldRetry(err error) bool {
+// wouldRetry says that an error was not the handler's last word. For one that had
+// been asked to stop the engine does not say whether it was.
+func (o *operation) wouldRetry(err error, failure *temporal.ApplicationError) bool {
 	var activity *temporal.ActivityError
-	if !errors.As(err, &activity) {
+	final := failure.NonRetryable() || slices.Contains(o.life.Type.Binding.Retry.NonRetryable, failure.Type())
+	if final || !errors.As(err, &activity) {
 		return false
 	}
 	switch activity.RetryState() {

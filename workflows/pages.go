@@ -66,7 +66,7 @@ func (s *serializer) startPage(page Page) {
 		StaticSummary:         cut(fmt.Sprintf("holds %d operations of token %s", page.Count, s.queue.Token), maxSummaryBytes),
 	})
 	child := workflow.ExecuteChildWorkflow(ctx, protocol.BacklogPageWorkflow,
-		pageContent{Token: s.queue.Token, N: page.N, Entries: page.Entries})
+		contentOf(s.queue.Token, page.N, page.Entries))
 	page.Entries = nil
 	s.pages.starting = append(s.pages.starting, startingPage{page, child.GetChildWorkflowExecution()})
 }

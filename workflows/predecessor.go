@@ -63,13 +63,13 @@ func (s *serializer) takeOver(found *protocol.Predecessor) {
 		found.Reason = cut(fmt.Sprintf("its history cannot be read: %v", err), maxRejectBytes)
 		return
 	}
-	found.Queued = len(before.Queue.Waiting) + len(before.Queue.Ended)
+	found.Queued = before.Queue.left()
 	found.Look = protocol.PredecessorTerminated
 	if found.ByServer {
 		found.Look = protocol.PredecessorRecovered
 	}
 	s.queue = s.queue.takeOver(before.Queue, found.ByServer)
-	s.adoptHead(mustProve)
+	s.adoptHead(mustProve, before.CancelHead)
 }
 
 func (s *serializer) engine(activity, summary string, timeout time.Duration, request, answer any) error {

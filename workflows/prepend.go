@@ -28,10 +28,20 @@ func (q *Queue) prependRead(r protocol.PrependRequest, read protocol.RecoverRunR
 	}
 	reply = q.Prepend(before.Queue, r.DryRun, now)
 	if !r.DryRun {
-		q.Recovered = append(q.Recovered, r.RunID)
-		q.Recovered = q.Recovered[max(0, len(q.Recovered)-maxRecovered):]
+		q.noteRecovered(append(before.Queue.Recovered, r.RunID)...)
 	}
 	return reply, nil
+}
+
+// noteRecovered remembers the runs whose rest goes on here, so that none is taken
+// in twice.
+func (q *Queue) noteRecovered(runs ...string) {
+	for _, run := range runs {
+		if run != "" && !slices.Contains(q.Recovered, run) {
+			q.Recovered = append(q.Recovered, run)
+		}
+	}
+	q.Recovered = q.Recovered[max(0, len(q.Recovered)-maxRecovered):]
 }
 
 // Prepend puts what another chain's queue still had before this one's. Its head
@@ -46,10 +56,15 @@ func (q *Queue) Prepend(before *Queue, dryRun bool, now time.Time) (reply protoc
 	}
 	first, known := q.unknown(first)
 	last, more := q.unknown(before.Waiting)
+	before.Pages, before.Doomed = q.unknownPages(before.Pages), q.unknownPages(before.Doomed)
 	reply = protocol.PrependReply{
 		Recovered: len(first) + before.paged() + len(last) + before.ending(), Known: known + more, First: []protocol.Record{},
 	}
-	for i, entry := range slices.Concat(first, last)[:min(maxFirstRecovered, len(first)+len(last))] {
+	shown := first
+	if len(before.Pages) == 0 {
+		shown = slices.Concat(first, last)
+	}
+	for i, entry := range shown[:min(maxFirstRecovered, len(shown))] {
 		record := q.record(entry, i+1, now)
 		record.Data = nil
 		reply.First = append(reply.First, record)
@@ -75,6 +90,18 @@ func (q *Queue) unknown(entries []Entry) (rest []Entry, known int) {
 		rest = append(rest, entry)
 	}
 	return rest, known
+}
+
+// unknownPages leaves out the pages that this queue has, and has a page that could
+// not be read be tried again.
+func (q *Queue) unknownPages(pages []Page) (rest []Page) {
+	for _, page := range pages {
+		page.Lost = false
+		if known, _ := q.findPage(&page); known == nil {
+			rest = append(rest, page)
+		}
+	}
+	return rest
 }
 
 // join puts two lists and the pages between them before the queue. What then

@@ -57,7 +57,7 @@ type Queue struct {
 	Hold    *protocol.Hold        `json:"hold,omitempty"`
 	Failure *protocol.FailureHold `json:"failure,omitempty"`
 	Policy  protocol.Policy       `json:"policy"`
-	// Recovered are the last runs of other chains that were prepended.
+	// Recovered are the last runs of other chains whose rest went on here.
 	Recovered []string `json:"recovered,omitempty"`
 	// Bytes is what the entries in memory may take, encoded.
 	Bytes int `json:"bytes"`
@@ -76,9 +76,9 @@ type Entry struct {
 	CreatedOn time.Time          `json:"createdOn"`
 	// Hash is the ContentHash of what was submitted; a later postponement does
 	// not change it.
-	Hash string `json:"hash"`
+	Hash string `json:"hash,omitempty"`
 	// Bytes is what the entry may take, encoded.
-	Bytes int `json:"bytes"`
+	Bytes int `json:"bytes,omitempty"`
 	// Verdict is set where it ended while it queued.
 	Verdict *Verdict `json:"verdict,omitempty"`
 	// LastAction is what was last asked of it.
@@ -119,11 +119,16 @@ func (q *Queue) takeOver(before *Queue, byServer bool) *Queue {
 		q.Hold, q.Failure, q.Policy = before.Hold, before.Failure, before.Policy
 		if q.Head != nil {
 			q.Bytes += q.Head.Bytes
+			q.Seen.Add(q.Head.Operation.ID, q.Head.Hash)
 		}
 	}
 	q.NextSequence = next
 	return q
 }
+
+// left is how many operations a queue that nobody works on still had, besides its
+// head.
+func (q *Queue) left() int { return q.Len() + q.ending() }
 
 // adopt makes the queue of a chain before that of the chain that q began: its
 // pages keep the names that they have.

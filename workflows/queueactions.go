@@ -76,6 +76,7 @@ func (q *Queue) actFound(pages []Page, found protocol.FindInPagesReply, id strin
 	if !found.Found || found.Page >= len(pages) || json.Unmarshal(found.Entry, &entry) != nil {
 		return protocol.Record{}, q.notFound(id)
 	}
+	entry.complete()
 	action := asked.Action
 	if action == protocol.ActionPostpone {
 		action = protocol.PostponeAction(postpone.Until, asked.On)

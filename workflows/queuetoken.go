@@ -33,10 +33,12 @@ func (q *Queue) Release(now time.Time) {
 	q.dropLost(protocol.Hold{On: now})
 }
 
-// ReleaseIfDue ends a hold whose time is over.
+// ReleaseIfDue ends a hold whose time is over. What only a person may go on without
+// holds the token on.
 func (q *Queue) ReleaseIfDue(now time.Time) {
 	if q.Hold != nil && q.Hold.Until != nil && !now.Before(*q.Hold.Until) {
 		q.Hold = nil
+		q.holdLost(protocol.Hold{On: now})
 	}
 }
 
@@ -83,6 +85,10 @@ func (q *Queue) headFailed(head Entry, now time.Time) {
 // what the server knows of it; updateID makes the new id where the request names
 // none.
 func (q *Queue) Rerun(r protocol.RerunRequest, updateID string, was protocol.ReadOperationReply, now time.Time) (protocol.Record, error) {
+	if entry := q.find(r.OperationID); entry != nil && entry.Verdict != nil && !was.Closed {
+		// It ended while it queued; that is known here before it has a record.
+		was = protocol.ReadOperationReply{Found: true, Closed: true, Status: entry.Verdict.Status, Operation: entry.Operation, N: entry.N}
+	}
 	if err := q.checkRerun(r.OperationID, was, now); err != nil {
 		return protocol.Record{}, err
 	}
@@ -122,6 +128,11 @@ func (q *Queue) Rerun(r protocol.RerunRequest, updateID string, was protocol.Rea
 // Canceled.
 func (q *Queue) checkRerun(id string, was protocol.ReadOperationReply, now time.Time) error {
 	switch entry := q.find(id); {
+	case entry != nil && entry == q.Head && was.Closed:
+		return &protocol.Refusal{
+			Type: protocol.ErrTypeBusy, OperationID: id,
+			Message: fmt.Sprintf("operation %q has just ended: what that means to its token is about to be seen, send the request again", id),
+		}
 	case entry != nil && !was.Closed:
 		return protocol.CheckAction(id, q.record(*entry, q.positionByID(id), now).StatusCode, protocol.ActionRerun)
 	case !was.Found, was.Operation.DependencyToken != q.Token:

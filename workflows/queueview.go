@@ -46,7 +46,7 @@ func (q *Queue) State(now time.Time) protocol.SerializerState {
 	state := protocol.SerializerState{
 		Token: q.Token, ChainStartedOn: q.ChainStartedOn, Queued: q.Len(), Pages: len(q.Pages), Ending: q.ending(),
 		NextSequence: q.NextSequence, Counts: q.Counts, Rejects: q.Rejects,
-		Hold: q.Hold, Failure: q.Failure, Policy: q.Policy, HeadSince: q.HeadSince,
+		Hold: q.Hold, Failure: q.Failure, Policy: q.Policy, HeadSince: q.HeadSince, Recovered: q.Recovered,
 	}
 	if q.Head != nil {
 		head := q.record(*q.Head, 0, now)

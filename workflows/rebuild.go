@@ -40,10 +40,14 @@ func RebuildToken(workflowID string, events []*historypb.HistoryEvent, before an
 	}
 	r.looking = false
 	r.flush(r.last)
+	r.queue.noteRecovered(r.run)
 	if r.queue.Head != nil {
 		r.queue.HeadTold = &protocol.Hold{} // whatever it was told: it is told again
 	}
-	return carried{Queue: r.queue, Answers: r.answers, Refused: r.refused, HeadInDoubt: true}, nil
+	return carried{
+		Queue: r.queue, Answers: r.answers, Refused: r.refused, HeadInDoubt: true,
+		CancelHead: r.queue.Head != nil && r.queue.Head.Operation.ID == r.toCancel,
+	}, nil
 }
 
 // RunLookedBack says whether the run knew how the chain before it ended: it is
@@ -98,6 +102,7 @@ type rebuild struct {
 
 	began    time.Time // when the run did
 	chain    string    // the first run of its chain
+	run      string    // the run itself
 	last     time.Time
 	times    map[int64]time.Time // when each workflow task started
 	task     time.Time           // when the last one that was completed did
@@ -111,6 +116,9 @@ type rebuild struct {
 	rereads map[int64]protocol.ReadOperationRequest
 	reruns  []rebuiltRerun
 	pages   rebuiltPages
+	// toCancel is the head when the token was cancelled: whether it was asked is
+	// not known.
+	toCancel string
 }
 
 // rebuiltRerun is an operation to run again, and what the engine knew of it.
@@ -138,6 +146,7 @@ func (r *rebuild) read(event *historypb.HistoryEvent) error {
 	case enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
 		a := event.GetWorkflowExecutionStartedEventAttributes()
 		r.input, r.began, r.chain = rawPayload(a.GetInput(), 0), r.last, a.GetFirstExecutionRunId()
+		r.run = a.GetOriginalExecutionRunId()
 		if a.GetContinuedExecutionRunId() != "" {
 			r.state = rawPayload(a.GetInput(), 1)
 		}
@@ -280,9 +289,16 @@ func (r *rebuild) flush(now time.Time) {
 	}
 	r.reruns = nil
 	if r.cancelled {
-		r.queue.CancelAll(cancelledReason)
+		r.cancelAll(cancelledReason)
 	}
 	r.signals, r.cancelled = nil, false
+}
+
+func (r *rebuild) cancelAll(reason string) {
+	r.queue.CancelAll(reason)
+	if r.queue.Head != nil {
+		r.toCancel = r.queue.Head.Operation.ID
+	}
 }
 
 // carryOut does what updates asked for; while the run looked back they waited.
@@ -359,7 +375,7 @@ func (r *rebuild) carryOutUpdate(name string, encoded []byte, now time.Time) (an
 		case protocol.SkipUpdateName:
 			r.queue.Skip()
 		case protocol.CancelAllUpdateName:
-			r.queue.CancelAll(withReason(cancelledReason, t.Reason))
+			r.cancelAll(withReason(cancelledReason, t.Reason))
 		}
 		return r.queue.State(now), nil
 	})

@@ -55,6 +55,8 @@ type carried struct {
 	Predecessor protocol.Predecessor `json:"predecessor"`
 	// HeadInDoubt says that the execution with the head's id may be another's.
 	HeadInDoubt bool `json:"headInDoubt,omitempty"`
+	// CancelHead says that the head is still to be asked to cancel itself.
+	CancelHead bool `json:"cancelHead,omitempty"`
 }
 
 // settings are the worker's options as this run recorded them.
@@ -101,19 +103,19 @@ func (d *definitions) newSerializer(root workflow.Context, input, state converte
 		Description: "An operation of this token is about to close",
 	})
 	s.reset = s.resetNoticed()
-	doubt := s.restore(input, state)
+	doubt, cancel := s.restore(input, state)
 	if err := s.recordSettings(); err != nil {
 		return nil, err
 	}
 	s.queue.Counts.Runs++
-	s.adoptHead(doubt)
+	s.adoptHead(doubt, cancel)
 	s.lookingBack = s.mustLookBack() // an update that has waited runs as soon as its handler is set
 	return s, s.setHandlers()
 }
 
 // restore takes over from the run before, or begins a chain of runs. It says
-// whether the head that was carried over is in doubt.
-func (s *serializer) restore(input, state converter.RawValue) (headInDoubt bool) {
+// whether the head that was carried over is in doubt, and is to be cancelled.
+func (s *serializer) restore(input, state converter.RawValue) (headInDoubt, cancelHead bool) {
 	info := workflow.GetInfo(s.ctx)
 	if info.ContinuedExecutionRunID != "" && state.Payload() != nil {
 		var before carried
@@ -124,7 +126,7 @@ func (s *serializer) restore(input, state converter.RawValue) (headInDoubt bool)
 		}
 		s.queue, s.answers, s.refused = before.Queue, before.Answers, before.Refused
 		s.predecessor = before.Predecessor
-		return before.HeadInDoubt
+		return before.HeadInDoubt, before.CancelHead
 	}
 	s.predecessor.Look = protocol.PredecessorNone
 	token, refused, warning := tokenOf(info.WorkflowExecution.ID, input)
@@ -134,7 +136,7 @@ func (s *serializer) restore(input, state converter.RawValue) (headInDoubt bool)
 			s.queue.Reject(protocol.ErrTypeInvalidOperation, "", problem, s.startedOn)
 		}
 	}
-	return false
+	return false, false
 }
 
 // recordSettings fixes for this run what the worker was configured with, and
@@ -281,7 +283,7 @@ func (s *serializer) end(complete bool) (over bool, err error) {
 // start, and its pages hold what does not fit its state.
 func (s *serializer) settle() error {
 	settled := func() bool {
-		return workflow.AllHandlersFinished(s.ctx) && s.allStarted() && s.pages.settled() && (s.telling == nil || s.telling.IsReady())
+		return workflow.AllHandlersFinished(s.ctx) && s.allStarted() && s.pages.settled() && s.hasAsked()
 	}
 	for s.turnPages(); !settled() || len(s.queue.ToStart()) > 0; s.turnPages() {
 		if err := workflow.Await(s.ctx, func() bool {
@@ -299,7 +301,8 @@ func (s *serializer) continueAsNew() error {
 		protocol.SerializerInput{Token: s.queue.Token},
 		carried{
 			Queue: s.queue, Answers: s.answers, Refused: s.refused, Predecessor: s.predecessor,
-			HeadInDoubt: s.head != nil && s.head.adopted != nil && s.head.adopted.prove,
+			HeadInDoubt: s.head != nil && s.head.adopted != nil && s.head.inDoubt(),
+			CancelHead:  s.head != nil && s.head.wantCancel,
 		})
 }
 

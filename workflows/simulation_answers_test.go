@@ -2,194 +2,203 @@ package workflows
 
 import (
 	"fmt"
-	"time"
+	"strings"
 
 	"github.com/seriatim-go/seriatim/protocol"
 )
 
-// simForever is after everything that a script can bring about.
-const simForever = 100_000 * simGrid
-
-// follow has the model go through what was seen of a script. Within one instant
-// the answers tell how far the token was; all else the model knows by itself.
-func (m *simModel) follow(script simScript, seen *simSeen) error {
-	pending := make(map[int]bool, len(script.events))
-	for i := range script.events {
-		pending[i] = true
-	}
-	for _, l := range seen.log {
-		if l.event == simRunEnded {
-			m.runEnded(l.at)
-			continue
-		}
-		e := script.events[l.event]
-		if l.at != e.at {
-			return fmt.Errorf("event %d of %s was taken at %s", l.event, e.at, l.at)
-		}
-		m.advance(l.at)
-		if err := m.happen(e, l); err != nil {
-			return fmt.Errorf("event %d, %s: %w", l.event, e, err)
-		}
-		pending[l.event] = !l.toOperation && l.answer == simStarted
-	}
-	for i, e := range script.events {
-		if pending[i] {
-			return fmt.Errorf("event %d, %s: no answer", i, e)
-		}
-	}
-	m.advance(simForever)
-	return nil
-}
-
-// runEnded: a run that ends while nothing is left to do begins its linger anew.
-func (m *simModel) runEnded(at time.Duration) {
-	m.advance(at)
-	if m.isIdle() && m.chain != nil {
-		m.chain.idleSince = at
-	}
-}
-
+// happen takes in a request that was delivered or answered.
 func (m *simModel) happen(e simEvent, l simLogged) error {
 	switch {
-	case e.action == simSubmit:
+	case l.kind == simDelivered:
 		m.noteItems(e.items)
 		m.submit(e.items)
-	case e.action == simCancelToken && l.answer == simAccepted:
-		m.noteAll(string(e.action))
-		m.cancelToken()
-	case e.action == simCancelToken: // nobody was there, or it was cancelled already
+		return nil
+	case l.kind == simTaken:
+		m.hold(e)
+		return nil
+	case e.action == simCancelToken && l.answer != simAccepted:
+		return nil // nobody was there, or it was cancelled already
+	case e.action == simCancelToken:
+		m.noteAll(e.action)
+		m.cancelAll()
+		return nil
 	case l.toOperation:
 		return m.updateOperation(e, l.answer)
-	default:
-		return m.updateSerializer(e, l.answer)
+	case m.chain == nil:
+		m.note(nil, e)
+		return requireAnswer(l.answer, simNotFound)
+	case e.action.ofToken():
+		return m.updateToken(e, l.answer)
+	case e.action == simRerun:
+		return m.updateRerun(e, l)
 	}
-	return nil
+	return m.updateQueued(e, l.answer)
 }
 
-// updateSerializer checks the serializer's answer and carries the update out.
-func (m *simModel) updateSerializer(e simEvent, answer string) error {
-	for !m.serializerAnswers(e.target, answer) {
-		if !m.step() {
-			return fmt.Errorf("the serializer answered %q", answer)
+// requireAnswer says what may be answered.
+func requireAnswer(answer string, allowed ...string) error {
+	for _, a := range allowed {
+		if a == answer {
+			return nil
 		}
 	}
-	entry := m.find(e.target)
-	if answer != simStarted {
-		m.note(entry, e.label())
+	return fmt.Errorf("allowed is %v", allowed)
+}
+
+// hold is SPEC 4.10.
+func (m *simModel) hold(e simEvent) {
+	m.noteToken(e)
+	m.chain.held, m.chain.holdKnown, m.chain.holdEnd = true, false, e.until
+}
+
+// updateToken is what is asked of the token as a whole (SPEC 4.5, 4.10).
+func (m *simModel) updateToken(e simEvent, answer string) error {
+	c := m.chain
+	if e.action == simHold {
+		c.holdKnown = c.held
+		return requireAnswer(answer, simAccepted)
 	}
+	m.noteToken(e)
+	switch e.action {
+	case simRelease:
+		c.held, c.holdKnown, c.holdEnd, c.failure = false, false, 0, nil
+	case simSkip:
+		if c.failure == nil {
+			return requireAnswer(answer, simRefused)
+		}
+		c.failure = nil
+	case simSetPolicy:
+		c.policy.change(e.policy)
+	case simCancelAll:
+		m.noteAll(e.action)
+		m.cancelAll()
+	}
+	return requireAnswer(answer, simAccepted)
+}
+
+func (p *simPolicy) change(to simPolicy) {
+	if to.onFailure != "" {
+		p.onFailure = to.onFailure
+	}
+	if p.onFailure == protocol.ContinueOnFailure {
+		p.onFailure = ""
+	}
+	if to.maxQueued >= 0 {
+		p.maxQueued = to.maxQueued
+	}
+}
+
+// updateQueued is the serializer's answer about an operation of its own.
+func (m *simModel) updateQueued(e simEvent, answer string) error {
+	entry := m.find(e.target)
 	switch {
-	case answer != simAccepted:
-	case e.action == simPostpone:
-		m.postpone(entry, e.until)
-	default:
+	case entry == nil:
+		m.note(nil, e)
+		return requireAnswer(answer, simNotFound)
+	case entry == m.head:
+		return requireAnswer(answer, simStarted)
+	case entry.started && entry.ended == m.now && answer == simStarted:
+		return nil // it may not know yet
+	case entry.started:
+		m.note(entry, e)
+		return requireAnswer(answer, simNotFound)
+	}
+	m.note(entry, e)
+	if !e.takes(entry.state(m.now)) {
+		return requireAnswer(answer, simRefused)
+	}
+	switch e.action {
+	case simPostpone:
+		entry.postpone(e.until, m.now)
+	case simResume:
+		entry.ready()
+	case simCancel:
 		m.cancelQueued(entry)
 	}
-	return nil
+	return requireAnswer(answer, simAccepted)
 }
 
-// updateOperation is the same of the operation's own workflow.
+// updateOperation is the answer of the operation's own workflow (SPEC 3.1, 3.2).
 func (m *simModel) updateOperation(e simEvent, answer string) error {
-	entry := m.find(e.target)
-	for !m.operationAnswers(entry, e.action, answer) {
-		if !m.step() {
-			return fmt.Errorf("the operation, %s, answered %q", entry.state(m.now), answer)
-		}
+	entry := m.executions[e.target]
+	if entry.mustCancel && !entry.answers(e, answer, m) {
+		m.takeCancel(entry)
 	}
-	m.note(entry, e.label())
-	switch {
-	case answer != simAccepted:
-	case e.action == simPostpone:
-		m.postpone(entry, e.until)
-	case !entry.canceling: // else it is a repeat
-		m.cancelHead()
+	m.note(entry, e)
+	if !entry.answers(e, answer, m) {
+		return fmt.Errorf("it is %s", entry.state(m.now))
 	}
+	if answer != simAccepted {
+		return nil
+	}
+	switch e.action {
+	case simPause:
+		entry.stop(nil)
+	case simResume:
+		entry.ready()
+	case simPostpone:
+		entry.postpone(e.until, m.now)
+	case simCancel:
+		entry.cancel(m.now)
+	}
+	entry.changed = m.now
 	return nil
 }
 
-// serializerAnswers says whether the serializer may answer so now.
-func (m *simModel) serializerAnswers(target, answer string) bool {
-	e := m.find(target)
-	switch {
-	case m.chain == nil || e == nil:
-		return answer == simNotFound
-	case !e.started:
-		return answer == simAccepted
-	case e == m.head:
-		return answer == simStarted
-	case e.endedAt == m.now: // it may not know yet
-		return answer == simStarted || answer == simNotFound
+// answers says whether the operation's workflow may answer so now.
+func (e *simEntry) answers(asked simEvent, answer string, m *simModel) bool {
+	switch answer {
+	case simClosed:
+		return e.closed
+	case simAccepted:
+		return asked.takes(e.state(m.now))
+	case simRefused:
+		return !asked.takes(e.state(m.now))
+	case simOvertaken: // while the handler's checkpoint was read
+		return (asked.action == simPause || asked.action == simPostpone) && e.changed == m.now
 	}
-	return answer == simNotFound
+	return false
 }
 
-// operationAnswers says whether the operation's workflow may answer so now: SPEC
-// 3.1, as far as this version goes.
-func (m *simModel) operationAnswers(e *simEntry, action simAction, answer string) bool {
-	switch state := e.state(m.now); {
-	case state.Terminal() || !e.runs():
-		return answer == simClosed
-	case state == protocol.Waiting || action == simCancel:
-		return answer == simAccepted
-	}
-	return answer == simRefused
-}
-
-// label is the action as the coverage names it.
-func (e simEvent) label() string {
-	switch {
-	case e.action != simPostpone:
-		return string(e.action)
-	case e.until < e.at:
-		return "postpone, past"
-	}
-	return "postpone, future"
-}
-
-// The rows and columns of the coverage: what can be asked, of what.
-var (
-	simStates = []string{
-		"unknown", "queued WaitingForResources", "queued Waiting", "started Waiting", "started InProgress", "started Canceling",
-		"Succeeded", "Failed", "Canceled",
-	}
-	simActions = []string{"repeat", "id again", "cancel", "postpone, past", "postpone, future", string(simCancelToken)}
-	// simImpossible cannot be asked, or not here: Canceling is over within an
-	// instant, and in that one submissions and cancellations of the token come
-	// first.
-	simImpossible = map[simPair]bool{
-		{"unknown", "repeat"}: true, {"unknown", "id again"}: true, {"unknown", string(simCancelToken)}: true,
-		{"started Canceling", "repeat"}: true, {"started Canceling", "id again"}: true, {"started Canceling", string(simCancelToken)}: true,
-	}
-)
-
-func (m *simModel) note(e *simEntry, action string) {
-	state := "unknown"
-	if e != nil {
-		state = e.state(m.now).String()
-		if !e.state(m.now).Terminal() {
-			state = map[bool]string{false: "queued ", true: "started "}[e.started] + state
+// updateRerun is SPEC 3.1: only what Failed or was Canceled, as the server knows
+// it, is accepted again.
+func (m *simModel) updateRerun(e simEvent, l simLogged) error {
+	entry, was := m.find(e.target), m.executions[e.target]
+	if was == nil || !was.closed {
+		if entry != nil {
+			was = entry
 		}
 	}
-	m.hit[simPair{state, action}]++
-}
-
-func (m *simModel) noteItems(items []simItem) {
-	for _, item := range items {
-		e := m.find(item.ID)
-		switch {
-		case e == nil || item.ID == "" || item.bad != "":
-		case e.simOperation == item.simOperation:
-			m.note(e, "repeat")
-		default:
-			m.note(e, "id again")
-		}
+	m.note(was, e)
+	if was == nil {
+		return requireAnswer(l.answer, simNotFound)
 	}
+	state := was.state(m.now)
+	justEnded := state.Terminal() && was.ended == m.now
+	switch {
+	case justEnded && l.answer == simRefused, justEnded && l.answer == simNotFound:
+		return nil // it had not when it was read
+	case entry != nil && entry == m.head && was.closed:
+		return requireAnswer(l.answer, simBusy)
+	case !e.takes(state):
+		return requireAnswer(l.answer, simRefused)
+	case e.newID != "" && m.find(e.newID) != nil:
+		return requireAnswer(l.answer, simDuplicate)
+	}
+	if l.id != e.newID && (e.newID != "" || !strings.HasPrefix(l.id, e.target+"~")) {
+		return fmt.Errorf("its new id is %s", e.newID)
+	}
+	m.rerun(was, l.id)
+	return requireAnswer(l.answer, simAccepted)
 }
 
-// noteAll notes an action on the token for everything that it knows.
-func (m *simModel) noteAll(action string) {
+// find is the entry that an id stands for in the present chain.
+func (m *simModel) find(id string) *simEntry {
 	for _, e := range m.all {
-		if m.chain != nil && e.chain == m.chain {
-			m.note(e, action)
+		if e.ID == id && e.chain == m.chain {
+			return e
 		}
 	}
+	return nil
 }

@@ -1,12 +1,11 @@
 package workflows
 
 import (
-	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"go.temporal.io/api/serviceerror"
-	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
@@ -14,32 +13,53 @@ import (
 	"github.com/seriatim-go/seriatim/protocol"
 )
 
-func (b *simBench) findPredecessor(context.Context, protocol.PredecessorRequest) (protocol.Predecessor, error) {
-	return protocol.Predecessor{Look: protocol.PredecessorNone}, nil
-}
-
-// awaitOperation stands in for the engine: it knows the executions, whichever
-// run started them.
-func (b *simBench) awaitOperation(ctx context.Context, request protocol.AwaitRequest) (protocol.AwaitReply, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	reply := b.look(request.OperationID)
-	if !reply.Found || reply.Closed || request.WaitSeconds == 0 {
-		return reply, nil
+// engine stands in for the engine's activities: it knows the executions,
+// whichever run started them. An answer takes a moment, in which other things may
+// happen.
+func (b *simBench) engine(ctx workflow.Context, activity string, request any) workflow.Future {
+	own, _ := workflow.NewDisconnectedContext(ctx)
+	future, settable := workflow.NewFuture(own)
+	if ctx.Err() != nil {
+		settable.SetError(ctx.Err()) // nothing is scheduled then
+		return future
 	}
-	w := &simWaiter{request.OperationID, activity.GetInfo(ctx).TaskToken}
-	b.waiters = append(b.waiters, w)
-	b.RegisterDelayedCallback(func() {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		b.answerWaiter(w)
-	}, time.Duration(request.WaitSeconds*float64(time.Second)))
-	return protocol.AwaitReply{}, activity.ErrResultPending
+	workflow.Go(own, func(own workflow.Context) {
+		_ = workflow.Await(own, b.moment(own))
+		switch r := request.(type) {
+		case protocol.AwaitRequest:
+			_, _ = workflow.AwaitWithTimeout(own, time.Duration(r.WaitSeconds*float64(time.Second)), func() bool {
+				seen := b.look(r.OperationID)
+				return !seen.Found || seen.Closed || r.WaitSeconds == 0
+			})
+			settable.Set(b.look(r.OperationID), nil)
+		case protocol.ReadOperationRequest:
+			settable.Set(b.reread(r.Rerun.OperationID), nil)
+		case protocol.ReadCheckpointRequest:
+			settable.Set(protocol.Heartbeat{Checkpoint: []byte(b.execution(r.OperationID).heartbeat)}, nil)
+		case protocol.PredecessorRequest:
+			settable.Set(protocol.Predecessor{Look: protocol.PredecessorNone}, nil)
+		default:
+			panic(fmt.Sprintf("activity %s is not known", activity))
+		}
+	})
+	switch r := request.(type) {
+	case protocol.AwaitRequest:
+		return simLook{future, b, r.OperationID}
+	case protocol.PredecessorRequest:
+		return simLookBack{future, b}
+	}
+	return future
 }
 
-func (b *simBench) answerWaiter(w *simWaiter) {
-	_ = b.CompleteActivity(w.token, b.look(w.id), nil) // the run that asked may be over
-	b.RegisterDelayedCallback(func() { b.wake(protocol.SerializerWorkflowID(testToken)) }, 0)
+// moment is over after some more steps of the test environment.
+func (b *simBench) moment(ctx workflow.Context) (over func() bool) {
+	id, passed := workflow.GetInfo(ctx).WorkflowExecution.ID, false
+	b.moments++
+	b.hop(b.moments%3, func() {
+		passed = true
+		b.wake(id)
+	})
+	return func() bool { return passed }
 }
 
 func (b *simBench) look(id string) (reply protocol.AwaitReply) {
@@ -51,25 +71,57 @@ func (b *simBench) look(id string) (reply protocol.AwaitReply) {
 	if !o.closed {
 		reply.Status = protocol.InProgress
 	}
-	memo := b.memos[id]
-	reply.Token, _ = memo[protocol.TokenMemo].(string)
-	reply.Sequence, _ = memo[protocol.SequenceMemo].(int64)
-	reply.ContentHash, _ = memo[protocol.ContentHashMemo].(string)
+	reply.Token, _ = o.memo[protocol.TokenMemo].(string)
+	reply.Sequence, _ = o.memo[protocol.SequenceMemo].(int64)
+	reply.ContentHash, _ = o.memo[protocol.ContentHashMemo].(string)
 	return reply
 }
 
-// simInterceptor makes up for what the test environment does differently from a
-// server.
-type simInterceptor struct {
-	interceptor.WorkerInterceptorBase
+func (b *simBench) reread(id string) (reply protocol.ReadOperationReply) {
+	o := b.operations[id]
+	if o == nil || !o.begun {
+		return reply
+	}
+	return protocol.ReadOperationReply{
+		Found: true, Closed: o.closed, Status: o.status, Operation: o.submitted, Sequence: o.sequence, N: o.n,
+	}
+}
+
+// simLook notes when the serializer learns that an execution that it did not
+// start has ended.
+type simLook struct {
+	workflow.Future
+	bench *simBench
+	id    string
+}
+
+// Get implements the SDK's interface.
+func (f simLook) Get(ctx workflow.Context, value any) error {
+	err := f.Future.Get(ctx, value)
+	if seen, ok := value.(*protocol.AwaitReply); ok && seen.Found {
+		f.bench.log(simLogged{kind: simNotes, id: f.id, sequence: seen.Sequence, ends: seen.Closed})
+	}
+	return err
+}
+
+// simLookBack notes when the serializer is done with it.
+type simLookBack struct {
+	workflow.Future
 	bench *simBench
 }
 
-// InterceptWorkflow implements the SDK's interface.
-func (i *simInterceptor) InterceptWorkflow(_ workflow.Context, next interceptor.WorkflowInboundInterceptor) interceptor.WorkflowInboundInterceptor {
-	in := &simInbound{bench: i.bench}
-	in.Next = next
-	return in
+// Get implements the SDK's interface.
+func (f simLookBack) Get(ctx workflow.Context, value any) error {
+	err := f.Future.Get(ctx, value)
+	f.bench.lookingBack = false
+	return err
+}
+
+// simInterceptor sees what the workflows do, and makes up for what the test
+// environment does differently from a server.
+type simInterceptor struct {
+	interceptor.WorkerInterceptorBase
+	bench *simBench
 }
 
 type simInbound struct {
@@ -77,37 +129,18 @@ type simInbound struct {
 	bench *simBench
 }
 
-// Init implements the SDK's interface.
-func (i *simInbound) Init(next interceptor.WorkflowOutboundInterceptor) error {
-	out := &simOutbound{bench: i.bench}
-	out.Next = next
-	return i.Next.Init(out)
-}
-
 type simOutbound struct {
 	interceptor.WorkflowOutboundInterceptorBase
 	bench *simBench
 }
 
-// ExecuteChildWorkflow notes the memo, which the test environment drops.
-func (o *simOutbound) ExecuteChildWorkflow(ctx workflow.Context, name string, args ...any) workflow.ChildWorkflowFuture {
-	options := workflow.GetChildWorkflowOptions(ctx)
-	if id, ok := protocol.OperationID(options.WorkflowID); ok {
-		o.bench.mu.Lock()
-		if o.bench.memos[id] == nil {
-			o.bench.memos[id] = options.Memo
-		}
-		o.bench.mu.Unlock()
-	}
-	child := o.Next.ExecuteChildWorkflow(ctx, name, args...)
-	if id, ok := protocol.OperationID(options.WorkflowID); ok && !child.IsReady() {
-		o.bench.starting[id] = true
-	}
-	return simChild{child}
+// simChild fails like a server's if its id is taken, and notes when the
+// serializer learns of its end.
+type simChild struct {
+	workflow.ChildWorkflowFuture
+	bench *simBench
+	id    string
 }
-
-// simChild fails like a server's if its id is taken.
-type simChild struct{ workflow.ChildWorkflowFuture }
 
 // Get implements the SDK's interface.
 func (c simChild) Get(ctx workflow.Context, value any) error {
@@ -115,16 +148,6 @@ func (c simChild) Get(ctx workflow.Context, value any) error {
 	if taken := (*serviceerror.WorkflowExecutionAlreadyStarted)(nil); errors.As(err, &taken) {
 		return &temporal.ChildWorkflowExecutionAlreadyStartedError{}
 	}
+	c.bench.log(simLogged{kind: simNotes, id: c.id, sequence: c.bench.operations[c.id].sequence, ends: true})
 	return err
-}
-
-// SignalExternalWorkflow waits while the serializer is between two runs: a
-// server keeps the signal, the test environment has nowhere to put it.
-func (o *simOutbound) SignalExternalWorkflow(ctx workflow.Context, workflowID, runID, name string, arg any) workflow.Future {
-	b := o.bench
-	if id, ok := protocol.OperationID(workflow.GetInfo(ctx).WorkflowExecution.ID); ok && b.isServing() && !b.begun {
-		b.reporting = append(b.reporting, id)
-		_ = workflow.Await(ctx, func() bool { return b.begun || !b.isServing() })
-	}
-	return o.Next.SignalExternalWorkflow(ctx, workflowID, runID, name, arg)
 }

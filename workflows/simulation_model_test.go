@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -8,7 +9,7 @@ import (
 )
 
 // simModel says what must become of a script: one token, as naive as it can be,
-// with no line of Queue in it. Times count from the script's start.
+// with no line of Queue or Life in it. Times count from the script's start.
 type simModel struct {
 	now     time.Duration
 	linger  time.Duration
@@ -20,19 +21,30 @@ type simModel struct {
 	// executions are the operations that have, or will have, one of their own,
 	// over all chains: the protection against a repeat that outlives a chain.
 	executions map[string]*simEntry
-	// hit counts what was asked of operations in which state.
+	live       []*simEntry // those that have not closed
+	// calls are what was called, in order.
+	calls []*simEntry
+	// hit counts what was asked of operations and the token in which state.
 	hit map[simPair]int
 }
 
-// simPair is an action on an operation in a state.
-type simPair struct{ state, action string }
-
 // simChain is what a serializer knows from its start to its idle end.
 type simChain struct {
-	counts    protocol.Counts
-	rejects   []simReject
-	seen      map[string]simOperation
-	idleSince time.Duration
+	counts  protocol.Counts
+	rejects []simReject
+	seen    map[string]simOperation
+	inPlace int64 // reruns that have an old sequence
+
+	held      bool
+	holdKnown bool          // the hold was answered
+	holdEnd   time.Duration // 0 is none
+	failure   *simEntry     // holds the token
+	policy    simPolicy
+
+	// idle is since when nothing was left to do. wasIdle is that before it was
+	// left, which was noticed or not if that took no time.
+	idle, wasIdle []time.Duration
+	leftIdle      time.Duration
 }
 
 // simReject is a submission that was not accepted.
@@ -41,117 +53,150 @@ type simReject struct {
 	errorType string
 }
 
-// simEntry is an accepted operation.
-type simEntry struct {
-	simOperation
-	chain     *simChain
-	until     time.Duration // not before
-	started   bool          // it was the head, or ended in the queue
-	readyAt   time.Duration // when its handler runs, once started
-	canceling bool
-	repeats   *simEntry // the execution that its id has already
-	status    protocol.StatusCode
-	endedAt   time.Duration
-	attempts  []simAttempt
-}
-
-// simAttempt is one call of a handler.
-type simAttempt struct {
-	at       time.Duration
-	optional bool
-}
-
 func newSimModel(linger time.Duration) *simModel {
 	return &simModel{linger: linger, executions: map[string]*simEntry{}, hit: map[simPair]int{}}
 }
 
-// advance lets time pass: what ends on its own ends, what follows starts.
-func (m *simModel) advance(to time.Duration) {
+// advance lets time pass. What had to happen before must have been seen.
+func (m *simModel) advance(to time.Duration) error {
+	if c := m.chain; c != nil && c.held && c.holdEnd != 0 && c.holdEnd <= to {
+		end := c.holdEnd
+		if err := m.advanceBefore(end); err != nil {
+			return err
+		}
+		m.now, c.held, c.holdKnown, c.holdEnd = end, false, false, 0
+		m.touch()
+	}
+	return m.advanceBefore(to)
+}
+
+func (m *simModel) advanceBefore(to time.Duration) error {
 	if to == m.now {
-		return // how much of it happens in this instant is told by answers
+		return nil
 	}
-	for m.step() {
+	if h := m.head; h != nil && h.mustCancel && (h.status == protocol.Pausing || h.status == protocol.Canceling) {
+		m.takeCancel(h) // its handler was asked before: nothing shows it
 	}
-	for m.head != nil && m.head.endsAt() <= to {
-		m.now = m.head.endsAt()
-		for m.step() {
+	for _, d := range m.due() {
+		if d.at < to {
+			return fmt.Errorf("%s was not seen at %s", d.what, d.at)
 		}
 	}
-	if m.chain != nil && m.isIdle() && m.chain.idleSince+m.linger <= to {
-		m.chain = nil
-	}
 	m.now = to
+	return nil
 }
 
-func (m *simModel) isIdle() bool { return m.head == nil && len(m.waiting) == 0 }
+// simDue is something that must be seen at that time.
+type simDue struct {
+	what string
+	at   time.Duration
+}
 
-// step does one thing that happens at this instant by itself, and says whether
-// there was one.
-func (m *simModel) step() bool {
-	switch {
-	case m.head != nil && m.head.endsAt() <= m.now:
-		m.finishHead(m.head.end())
-		return true
-	case m.head == nil && len(m.waiting) > 0:
-		m.startNext()
-		return true
+// due is what happens by itself if nobody interferes.
+func (m *simModel) due() (due []simDue) {
+	add := func(is bool, at time.Duration, what string, e *simEntry) {
+		if is {
+			due = append(due, simDue{what + " of " + e.id, max(at, m.now)})
+		}
 	}
-	return false
+	for _, e := range m.live {
+		add(e.status.Terminal() || e.begun && e.plan.UnknownType, m.now, "the close", e)
+		add(e.mustAsk, m.now, "the request to stop", e)
+		add(e.returned, m.now, "the conclusion", e)
+		add(e.status == protocol.Canceling, e.cancelled+seconds(simCancelTimeout.Seconds()), "the end by force", e)
+	}
+	if h := m.head; h != nil {
+		readyOn, ready := h.readyOn()
+		add(ready, readyOn, "the call", h)
+		add(!h.begun && h.repeats == nil, m.now, "the begin", h)
+		add(h.closed || h.repeats != nil, m.now, "the note of the end", h)
+		add(h.mustCancel && !h.closed && h.runs(), m.now, "the cancellation", h)
+		add(h.begun && !h.status.Terminal() && !h.plan.UnknownType && h.told != m.chain.held, m.now, "the message about the token's hold", h)
+	}
+	add(m.mayStart() && len(m.waiting) > 0, m.now, "the start", first(m.waiting))
+	if m.chain != nil && len(m.chain.idle) > 0 {
+		due = append(due, simDue{"the end of the chain", m.chain.idle[len(m.chain.idle)-1] + m.linger})
+	}
+	return due
 }
 
-// startNext is SPEC 4.1: the first that waits, when nothing runs.
-func (m *simModel) startNext() {
+func first(entries []*simEntry) *simEntry {
+	if len(entries) == 0 {
+		return nil
+	}
+	return entries[0]
+}
+
+// mayStart is SPEC 4.1, 4.5 and 4.10: nothing runs and nothing holds the token.
+func (m *simModel) mayStart() bool {
+	return m.head == nil && m.chain != nil && !m.chain.held && m.chain.failure == nil
+}
+
+// touch notes since when nothing has been left to do.
+func (m *simModel) touch() {
+	c := m.chain
+	switch idle := m.mayStart() && len(m.waiting) == 0 && c.policy == (simPolicy{}); {
+	case !idle:
+		if len(c.idle) > 0 && c.idle[0] < m.now {
+			c.wasIdle = c.idle
+			c.leftIdle = m.now
+		}
+		c.idle = nil
+	case len(c.idle) == 0:
+		if c.idle = []time.Duration{m.now}; c.leftIdle == m.now && c.wasIdle != nil {
+			c.idle = slices.Concat(c.wasIdle, c.idle)
+		}
+	}
+}
+
+// start is SPEC 4.1: the first that waits, when nothing runs.
+func (m *simModel) start() *simEntry {
 	e := m.waiting[0]
 	m.waiting = m.waiting[1:]
-	e.started, e.readyAt = true, max(m.now, e.until)
 	m.head = e
-	m.claim(e)
-	if !e.runs() {
-		e.readyAt = m.now // a postponement does not count any more
-	}
+	return e
 }
 
 // claim is the id's own execution: a second one is never started.
-func (m *simModel) claim(e *simEntry) {
-	if e.ID == "" {
+func (m *simModel) claim(e *simEntry, id string, sequence int64) {
+	e.started, e.id, e.sequence = true, id, sequence
+	if before := m.executions[id]; before != nil && before != e {
+		e.repeats = before
 		return
 	}
-	if first := m.executions[e.ID]; first != nil {
-		e.repeats = first
-		return
-	}
-	m.executions[e.ID] = e
+	m.executions[id] = e
+	m.live = append(m.live, e)
 }
 
-func (m *simModel) finishHead(status protocol.StatusCode) {
+// completed frees the head's place; the policy says what a failure does.
+func (m *simModel) completed() {
 	e := m.head
 	m.head = nil
-	for _, offset := range simAttempts(e.plan.Retries) {
-		at := e.readyAt + offset
-		if e.runs() && at <= m.now {
-			// Cancelled in the instant of its start, it may have started.
-			e.attempts = append(e.attempts, simAttempt{at, e.canceling && at == m.now})
+	m.count(e)
+	if e.repeats == nil && e.status == protocol.Failed {
+		switch m.chain.policy.onFailure {
+		case protocol.HoldOnFailure:
+			m.chain.failure = e
+		case protocol.CancelRestOnFailure:
+			m.cancelWaiting()
 		}
 	}
-	m.finish(e, status)
 }
 
-// finish gives an operation its one terminal state (SPEC 2.1).
-func (m *simModel) finish(e *simEntry, status protocol.StatusCode) {
-	e.status, e.endedAt = status, m.now
-	switch {
+// count gives an operation its one terminal state (SPEC 2.1).
+func (m *simModel) count(e *simEntry) {
+	switch counts := &m.chain.counts; {
 	case e.repeats != nil && e.repeats.simOperation == e.simOperation:
-		m.chain.counts.Duplicates++
+		counts.Duplicates++
 	case e.repeats != nil:
 		m.reject(protocol.ErrTypeDuplicateID)
-	case status == protocol.Succeeded:
-		m.chain.counts.Succeeded++
-	case status == protocol.Failed:
-		m.chain.counts.Failed++
+	case e.status == protocol.Succeeded:
+		counts.Succeeded++
+	case e.status == protocol.Failed:
+		counts.Failed++
 	default:
-		m.chain.counts.Canceled++
+		counts.Canceled++
 	}
-	m.chain.idleSince = m.now
 }
 
 func (m *simModel) reject(errorType string) {
@@ -161,45 +206,55 @@ func (m *simModel) reject(errorType string) {
 
 // submit is one signal.
 func (m *simModel) submit(items []simItem) {
-	if m.chain == nil {
-		m.chain = &simChain{seen: map[string]simOperation{}, idleSince: m.now}
-		m.chain.counts.Runs = 1
-		m.chains = append(m.chains, m.chain)
-	}
 	for _, item := range items {
 		m.submitOne(item)
 	}
 }
 
 func (m *simModel) submitOne(item simItem) {
-	before, known := m.chain.seen[item.ID]
+	c := m.chain
+	before, known := c.seen[item.ID]
+	known = known && item.ID != ""
 	switch {
 	case item.bad != "":
 		m.reject(protocol.ErrTypeInvalidOperation)
 		return
-	case known && item.ID != "" && before == item.simOperation:
-		m.chain.counts.Duplicates++
-	case known && item.ID != "":
+	case known && before == item.simOperation:
+		c.counts.Duplicates++
+	case known:
 		m.reject(protocol.ErrTypeDuplicateID)
+	case c.policy.maxQueued > 0 && len(m.waiting) >= c.policy.maxQueued:
+		m.reject(protocol.ErrTypeQueueFull)
 	default:
-		m.chain.counts.Accepted++
-		m.chain.seen[item.ID] = item.simOperation
-		e := &simEntry{simOperation: item.simOperation, chain: m.chain, until: item.PostponeUntil}
-		m.all, m.waiting = append(m.all, e), append(m.waiting, e)
+		m.waiting = append(m.waiting, m.accept(item.simOperation))
 	}
 	if item.unknownField {
-		m.chain.counts.UnknownFields++
+		c.counts.UnknownFields++
 	}
 }
 
-// find is the entry that an id stands for in the present chain.
-func (m *simModel) find(id string) *simEntry {
-	for _, e := range m.all {
-		if e.ID == id && e.chain == m.chain {
-			return e
-		}
+func (m *simModel) accept(o simOperation) *simEntry {
+	m.chain.counts.Accepted++
+	m.chain.seen[o.ID] = o
+	e := &simEntry{simOperation: o, id: o.ID, chain: m.chain, until: o.PostponeUntil}
+	m.all = append(m.all, e)
+	return e
+}
+
+// rerun accepts an operation again, in its old place where its failure holds the
+// token (SPEC 3.1).
+func (m *simModel) rerun(was *simEntry, newID string) {
+	o := was.simOperation
+	o.ID, o.PostponeUntil = newID, 0
+	e := m.accept(o)
+	if was != m.chain.failure {
+		m.waiting = append(m.waiting, e)
+		return
 	}
-	return nil
+	e.inPlace, e.n = was, was.n
+	m.chain.inPlace++
+	m.chain.failure = nil
+	m.waiting = slices.Insert(m.waiting, 0, e)
 }
 
 // cancelQueued is SPEC 4.6: it ends, the others keep their order.
@@ -207,80 +262,19 @@ func (m *simModel) cancelQueued(e *simEntry) {
 	at := slices.Index(m.waiting, e)
 	m.waiting = slices.Delete(m.waiting, at, at+1)
 	e.started = true
-	m.claim(e)
-	m.finish(e, protocol.Canceled)
+	e.end(protocol.Canceled, m.now)
 }
 
-// cancelToken is a cancellation of the serializer from outside.
-func (m *simModel) cancelToken() {
+func (m *simModel) cancelWaiting() {
 	for len(m.waiting) > 0 {
 		m.cancelQueued(m.waiting[0])
 	}
+}
+
+// cancelAll is a cancellation of the token, by update or from outside.
+func (m *simModel) cancelAll() {
+	m.cancelWaiting()
 	if m.head != nil {
-		m.cancelHead()
+		m.head.mustCancel = true
 	}
-}
-
-// cancelHead is SPEC 3.1: what waits ends at once, what runs is asked to.
-func (m *simModel) cancelHead() {
-	if m.head.state(m.now) == protocol.Waiting {
-		m.finishHead(protocol.Canceled)
-		return
-	}
-	m.head.canceling, m.head.endedAt = true, m.now
-}
-
-// postpone is SPEC 5.3, of one that queues or waits as the head.
-func (m *simModel) postpone(e *simEntry, until time.Duration) {
-	e.until = until
-	if e == m.head {
-		e.readyAt = max(m.now, until)
-	}
-}
-
-// runs says whether the operation's handler is ever called.
-func (e *simEntry) runs() bool {
-	return e.repeats == nil && !e.plan.UnknownType
-}
-
-// state is the status of an entry that has not ended.
-func (e *simEntry) state(now time.Duration) protocol.StatusCode {
-	switch {
-	case e.status != 0:
-		return e.status
-	case e.canceling:
-		return protocol.Canceling
-	case !e.started && e.until > now || e.started && e.readyAt > now:
-		return protocol.Waiting
-	case !e.started:
-		return protocol.WaitingForResources
-	}
-	return protocol.InProgress
-}
-
-// endsAt is when a head ends if nobody interferes.
-func (e *simEntry) endsAt() time.Duration {
-	if e.canceling {
-		return e.endedAt
-	}
-	if !e.runs() {
-		return e.readyAt
-	}
-	attempts := simAttempts(e.plan.Retries)
-	last := e.readyAt + attempts[len(attempts)-1]
-	if e.plan.Retries >= simMaxAttempts {
-		return last // exhausted
-	}
-	return last + e.plan.Takes
-}
-
-// end is how a head ends if nobody interferes.
-func (e *simEntry) end() protocol.StatusCode {
-	switch {
-	case e.canceling:
-		return protocol.Canceled
-	case e.plan.UnknownType, e.plan.Fails, e.plan.Retries >= simMaxAttempts:
-		return protocol.Failed
-	}
-	return protocol.Succeeded
 }

@@ -1,19 +1,16 @@
 package workflows
 
 import (
-	"errors"
-	"fmt"
+	"runtime"
 
-	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/converter"
-	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/seriatim-go/seriatim/protocol"
 )
 
 // simSettle is what passes after the last event until nothing can happen any
-// more, the test environment's stray retries included.
+// more.
 const simSettle = 300 * simGrid
 
 // play runs the script.
@@ -25,6 +22,20 @@ func (b *simBench) play() {
 	}
 	b.tick()
 	b.ExecuteWorkflow("stage")
+}
+
+// spin keeps the test environment from waiting while the goroutine of a workflow
+// that is starting is under way: meanwhile its time would pass like real time.
+func (b *simBench) spin() {
+	if b.spinning || len(b.starting) == 0 && !b.beginning {
+		return
+	}
+	b.spinning = true
+	b.RegisterDelayedCallback(func() {
+		b.spinning = false
+		runtime.Gosched()
+		b.spin()
+	}, 0)
 }
 
 // tick sees to it that the next timer is never the one that ends the whole test
@@ -46,12 +57,12 @@ func (b *simBench) happen(i int) {
 	case e.action != simCancelToken:
 		b.held = append(b.held, &simUpdate{bench: b, event: i, simEvent: e})
 		b.flush()
-	case b.begun && !b.cancelled:
-		b.cancelled = true
-		b.log(i, false, simAccepted)
-		b.CancelWorkflowByID(protocol.SerializerWorkflowID(testToken), "")
+	case b.begun && !b.cancelled && !b.cancelling:
+		b.log(simLogged{kind: simAnswered, event: i, answer: simAccepted})
+		b.cancelling = true // the stage does that
+		b.SignalWorkflow("wake", nil)
 	default:
-		b.log(i, false, simNotFound) // a run is cancelled once
+		b.log(simLogged{kind: simAnswered, event: i, answer: simNotFound}) // a run is cancelled once
 	}
 	if next := i + 1; next < len(b.script.events) && b.script.events[next].at == b.script.events[i].at {
 		b.hop(b.script.events[next].hops, func() { b.happen(next) })
@@ -70,9 +81,12 @@ func (b *simBench) hop(n int, then func()) {
 // stage is the workflow under test: it sends the submissions to the token's
 // serializer, which it starts where there is none.
 func (b *simBench) stage(ctx workflow.Context) error {
+	long := *workflow.GetInfo(ctx)
+	b.long = &long
 	for {
-		_ = workflow.Await(ctx, func() bool { return len(b.inbox) > 0 || b.mustContinue() || b.isOver() })
+		_ = workflow.Await(ctx, func() bool { return len(b.inbox) > 0 || b.mustContinue() || b.mustCancel() || b.isOver() })
 		b.continueAsNew(ctx)
+		b.cancel(ctx)
 		if b.isOver() {
 			break
 		}
@@ -96,6 +110,27 @@ func (b *simBench) isServing() bool { return b.child != nil && (!b.child.IsReady
 
 func (b *simBench) mustContinue() bool { return b.next != nil && b.child.IsReady() }
 
+func (b *simBench) mustCancel() bool { return b.cancelling && b.begun && !b.cancelled }
+
+// cancel asks the present run to be cancelled. One that ends before it knows
+// leaves that to the next.
+func (b *simBench) cancel(ctx workflow.Context) {
+	if b.mustCancel() {
+		b.cancelled = true
+		workflow.RequestCancelExternalWorkflow(ctx, protocol.SerializerWorkflowID(testToken), "")
+	}
+}
+
+// noteCancelled notes when the run has learnt of it.
+func (b *simBench) noteCancelled(ctx workflow.Context) {
+	cancelled := ctx.Done()
+	own, _ := workflow.NewDisconnectedContext(ctx)
+	workflow.Go(own, func(own workflow.Context) {
+		cancelled.Receive(own, nil)
+		b.cancelling = false
+	})
+}
+
 // continueAsNew begins the next run.
 func (b *simBench) continueAsNew(ctx workflow.Context) {
 	if b.mustContinue() {
@@ -106,6 +141,8 @@ func (b *simBench) continueAsNew(ctx workflow.Context) {
 }
 
 func (b *simBench) start(ctx workflow.Context, input ...any) {
+	b.beginning = true
+	b.spin()
 	b.child = workflow.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
 		WorkflowID: protocol.SerializerWorkflowID(testToken), WaitForCancellation: true,
 	}), protocol.SerializerWorkflow, input...)
@@ -122,8 +159,8 @@ func (b *simBench) signalWithStart(ctx workflow.Context, event int) {
 		}
 		_ = workflow.Await(ctx, func() bool { return b.begun || b.mustContinue() || !b.isServing() })
 		b.continueAsNew(ctx)
+		b.sending = event
 		if b.begun && workflow.SignalExternalWorkflow(ctx, id, "", protocol.SubmitSignalName, e.argument(b.begin)).Get(ctx, nil) == nil {
-			b.log(event, false, simAccepted)
 			return
 		}
 	}
@@ -143,140 +180,4 @@ func (b *simBench) noteChain() {
 		panic(err)
 	}
 	b.seen.states = append(b.seen.states, state)
-}
-
-// Answers of an update.
-const (
-	simAccepted = "accepted"
-	simStarted  = protocol.ErrTypeOperationStarted  // the serializer refers to the operation's workflow
-	simNotFound = protocol.ErrTypeOperationNotFound // the serializer knows no such operation, or there is none
-	simRefused  = protocol.ErrTypeInvalidTransition // the operation's state does not take it
-	simClosed   = "closed"                          // the operation's workflow is
-)
-
-// simUpdate is an update on its way, as a client sends it: to the serializer,
-// again if the run ends, and where that refers to the operation, to that.
-type simUpdate struct {
-	simEvent
-	bench       *simBench
-	event       int
-	toOperation bool
-	tries       int
-}
-
-// flush sends what was held back since nobody was there to take it.
-func (b *simBench) flush() {
-	b.RegisterDelayedCallback(func() { b.stageWake() }, 0)
-	held := b.held
-	b.held = nil
-	for _, u := range held {
-		u.send()
-	}
-}
-
-// stageWake lets the stage see that a serializer has begun.
-func (b *simBench) stageWake() {
-	b.SignalWorkflow("wake", nil)
-	for _, id := range b.reporting {
-		b.wake(protocol.OperationWorkflowID(id))
-	}
-	b.reporting = nil
-}
-
-func (u *simUpdate) send() {
-	b := u.bench
-	u.tries++
-	if u.toOperation {
-		u.sendToOperation()
-		return
-	}
-	switch {
-	case b.begun:
-		b.sent = append(b.sent, u)
-		u.dispatch(protocol.SerializerWorkflowID(testToken), u.target)
-	case b.isServing() || len(b.inbox) > 0:
-		b.held = append(b.held, u)
-	default:
-		b.log(u.event, false, simNotFound)
-	}
-}
-
-// sendToOperation waits until the operation's workflow can take an update. One
-// that only waits may close with the first; the test environment never gets rid
-// of another that is under way then.
-func (u *simUpdate) sendToOperation() {
-	b := u.bench
-	b.mu.Lock()
-	o := b.execution(u.target)
-	closed, ready := o.closed, o.begun && (o.called || len(o.pending) == 0)
-	if ready && !closed {
-		o.pending = append(o.pending, u)
-	}
-	b.mu.Unlock()
-	switch {
-	case closed:
-		b.log(u.event, true, simClosed)
-	case ready:
-		u.dispatch(protocol.OperationWorkflowID(u.target), "")
-	default:
-		b.held = append(b.held, u)
-	}
-}
-
-func (u *simUpdate) dispatch(workflowID, operationID string) {
-	var request any = protocol.ActionRequest{OperationID: operationID}
-	if u.action == simPostpone {
-		request = protocol.PostponeRequest{OperationID: operationID, Until: u.bench.begin.Add(u.until)}
-	}
-	updateID := fmt.Sprintf("%d-%v-%d", u.event, u.toOperation, u.tries)
-	if err := u.bench.UpdateWorkflowByID(workflowID, string(u.action), updateID, u, request); err != nil {
-		u.Complete(nil, err)
-	}
-}
-
-// Accept, Reject and Complete implement the SDK's callbacks.
-func (u *simUpdate) Accept()          {}
-func (u *simUpdate) Reject(err error) { u.Complete(nil, err) }
-func (u *simUpdate) Complete(_ any, err error) {
-	b := u.bench
-	b.forget(u)
-	var refusal *temporal.ApplicationError
-	var gone *serviceerror.NotFound
-	switch {
-	case err == nil:
-		b.log(u.event, u.toOperation, simAccepted)
-	case errors.As(err, &gone) && u.toOperation:
-		b.log(u.event, true, simClosed)
-	case errors.As(err, &gone):
-		b.held = append(b.held, u)
-	case !errors.As(err, &refusal):
-		b.log(u.event, u.toOperation, err.Error())
-	case refusal.Type() == protocol.ErrTypeContinuingAsNew:
-		b.held = append(b.held, u) // for the next run
-	case refusal.Type() == protocol.ErrTypeOperationStarted:
-		b.log(u.event, false, refusal.Type())
-		u.toOperation = true
-		b.RegisterDelayedCallback(u.send, 0)
-	default:
-		b.log(u.event, u.toOperation, refusal.Type())
-	}
-}
-
-// forget takes note that an update was answered.
-func (b *simBench) forget(u *simUpdate) {
-	b.sent = without(b.sent, u)
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	o := b.execution(u.target)
-	o.pending = without(o.pending, u)
-	b.RegisterDelayedCallback(b.flush, 0)
-}
-
-func without(list []*simUpdate, u *simUpdate) (rest []*simUpdate) {
-	for _, other := range list {
-		if other != u {
-			rest = append(rest, other)
-		}
-	}
-	return rest
 }

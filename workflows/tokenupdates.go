@@ -13,9 +13,7 @@ import (
 // setTokenUpdates registers what is asked of the token as a whole.
 func (s *serializer) setTokenUpdates() error {
 	return errors.Join(
-		setToken(s, protocol.HoldUpdateName, "Start no operation until the token is released",
-			func(r protocol.HoldRequest) error { return s.checkHold(r) },
-			func(r protocol.HoldRequest) { s.queue.HoldToken(r, workflow.Now(s.ctx)) }),
+		setUpdate(s, protocol.HoldUpdateName, "Start no operation until the token is released", s.checkHold, s.holdToken),
 		setToken(s, protocol.ReleaseUpdateName, "Let the token go on, whatever holds it",
 			checkToken, func(protocol.TokenRequest) { s.queue.Release(workflow.Now(s.ctx)) }),
 		setToken(s, protocol.SetPolicyUpdateName, "Change what becomes of the rest when an operation fails",
@@ -65,6 +63,19 @@ func (s *serializer) checkHold(r protocol.HoldRequest) error {
 	return errors.Join(err, checkUntil(*r.Until))
 }
 
+// holdToken answers once the head knows: from then on nothing starts.
+func (s *serializer) holdToken(ctx workflow.Context, r protocol.HoldRequest) (protocol.SerializerState, error) {
+	s.queue.HoldToken(r, workflow.Now(ctx))
+	s.changed = true
+	for !s.headKnows() {
+		s.tellHead()
+		if err := workflow.Await(ctx, func() bool { return s.headKnows() || s.mustTell() }); err != nil {
+			return protocol.SerializerState{}, err
+		}
+	}
+	return s.tokenState()
+}
+
 // setToken registers an update of the token as a whole; it answers its state.
 func setToken[T any](s *serializer, name, description string, check func(T) error, do func(T)) error {
 	return setUpdate(s, name, description, check, func(_ workflow.Context, request T) (protocol.SerializerState, error) {
@@ -96,6 +107,7 @@ func (s *serializer) rerun(ctx workflow.Context, r protocol.RerunRequest) (proto
 		}
 	}
 	s.intakeAll(ctx)
+	s.handleCompletions()
 	return s.queue.Rerun(r, id, was, workflow.Now(ctx))
 }
 
@@ -120,5 +132,9 @@ func (s *serializer) prepend(ctx workflow.Context, r protocol.PrependRequest) (r
 		return reply, busy(fmt.Sprintf("run %q could not be read, send the request again: %v", r.RunID, err))
 	}
 	s.intakeAll(ctx)
-	return s.queue.prependRead(r, read, workflow.Now(ctx))
+	reply, err = s.queue.prependRead(r, read, workflow.Now(ctx))
+	if err == nil && !r.DryRun && r.RunID == s.predecessor.RunID {
+		s.predecessor.Look, s.predecessor.Queued = protocol.PredecessorRecovered, reply.Recovered
+	}
+	return reply, err
 }

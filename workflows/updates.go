@@ -89,6 +89,7 @@ func setUpdate[T, A any](s *serializer, name, description string, check func(T) 
 		return refuse(check(request))
 	}
 	handle := func(ctx workflow.Context, request T) (A, error) {
+		ctx, _ = workflow.NewDisconnectedContext(ctx) // a cancelled token answers too
 		var nothing A
 		if before := s.answers.find(updateID(ctx)); before != nil {
 			return answered[A](before)
@@ -97,6 +98,7 @@ func setUpdate[T, A any](s *serializer, name, description string, check func(T) 
 			return nothing, err
 		}
 		s.intakeAll(ctx)
+		s.handleCompletions() // what the server told before the update came before it
 		answer, err := do(ctx, request)
 		s.changed = true
 		s.answers.add(updateID(ctx), answer, err)

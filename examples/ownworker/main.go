@@ -81,7 +81,9 @@ func run() error {
 
 	// The engine looks after operations on slots that handlers never take.
 	engine := worker.New(c, protocol.DefaultTaskQueue+protocol.EngineTaskQueueSuffix, worker.Options{})
-	activities.RegisterEngine(engine, c, activities.Rebuilder{Rebuild: workflows.RebuildToken, LookedBack: workflows.RunLookedBack})
+	activities.RegisterEngine(engine, c, activities.Rebuilder{
+		Rebuild: workflows.RebuildToken, LookedBack: workflows.RunLookedBack, KeepInPages: workflows.KeepInPages,
+	})
 	if err := engine.Start(); err != nil {
 		return err
 	}

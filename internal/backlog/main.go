@@ -1,7 +1,7 @@
 // Command backlog puts a long queue on one token and counts what became of it: it
 // is `make backlog`.
 //
-// A Temporal server in memory and one worker process run beside it. Half of the
+// A Temporal server in memory and one worker process run beside it. Some of the
 // operations are submitted while no worker is up, the rest while one reads, all
 // behind a head that is postponed, so that the queue reaches its full depth. Then
 // the head is resumed and the queue drains from its front, with the cheapest
@@ -86,7 +86,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	set.SetOutput(stderr)
 	set.IntVar(&o.operations, "operations", 20_000, "how many operations to queue on the token")
 	set.IntVar(&o.drain, "drain", 5000, "how many of them to run, from the front")
-	set.IntVar(&o.down, "down", -1, "how many of them to submit while no worker is up; default half, at most 50000")
+	set.IntVar(&o.down, "down", -1, "how many of them to submit while no worker is up; default half, at most 30000")
 	set.IntVar(&o.data, "data", 200, "bytes of data of each operation")
 	set.IntVar(&o.rate, "rate", 1000, "over how many operations a throughput is measured")
 	set.IntVar(&o.every, "every", 1, "prove by the own history of one operation in so many")
@@ -96,7 +96,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 		return o, err
 	}
 	if o.down < 0 {
-		o.down = min(o.operations/2, 50_000)
+		o.down = min(o.operations/2, 30_000)
 	}
 	o.drain = min(o.drain, o.operations)
 	o.rate = min(o.rate, o.drain)

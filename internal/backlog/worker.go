@@ -61,11 +61,15 @@ func runWorker(ctx context.Context, args []string) error {
 	operations := worker.New(c, protocol.DefaultTaskQueue, options)
 	workflows.Register(operations, types, workflows.Options{SearchAttributes: true})
 	operations.RegisterActivityWithOptions(
-		func(context.Context, protocol.HandlerInput) (protocol.HandlerResult, error) { return protocol.HandlerResult{}, nil },
+		func(context.Context, protocol.HandlerInput) (protocol.HandlerResult, error) {
+			return protocol.HandlerResult{}, nil
+		},
 		activity.RegisterOptions{Name: operationType})
 	options.DisableWorkflowWorker = true
 	engine := worker.New(c, protocol.DefaultTaskQueue+protocol.EngineTaskQueueSuffix, options)
-	activities.RegisterEngine(engine, c, activities.Rebuilder{Rebuild: workflows.RebuildToken, LookedBack: workflows.RunLookedBack})
+	activities.RegisterEngine(engine, c, activities.Rebuilder{
+		Rebuild: workflows.RebuildToken, LookedBack: workflows.RunLookedBack, KeepInPages: workflows.KeepInPages,
+	})
 	for _, w := range []worker.Worker{operations, engine} {
 		if err := w.Start(); err != nil {
 			return err

@@ -84,7 +84,9 @@ func serve(ctx context.Context, c client.Client, h *handler) error {
 	activities.Register(operations, activities.Handlers{chaosType: h})
 	options.WorkerStopTimeout, options.DisableWorkflowWorker = time.Second, true
 	engine := worker.New(c, protocol.DefaultTaskQueue+protocol.EngineTaskQueueSuffix, options)
-	activities.RegisterEngine(engine, c, activities.Rebuilder{Rebuild: workflows.RebuildToken, LookedBack: workflows.RunLookedBack})
+	activities.RegisterEngine(engine, c, activities.Rebuilder{
+		Rebuild: workflows.RebuildToken, LookedBack: workflows.RunLookedBack, KeepInPages: workflows.KeepInPages,
+	})
 	for _, w := range []worker.Worker{operations, engine} {
 		for w.Start() != nil { // the server may have gone again
 			if !pause(ctx, 200*time.Millisecond) {

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seriatim-go/seriatim/internal/embedded"
 	"github.com/seriatim-go/seriatim/protocol"
 )
 
@@ -20,13 +22,16 @@ import (
 type cli struct {
 	t     *testing.T
 	queue string
+	// server is shared where it is nil.
+	server *embedded.Server
 }
 
 // run answers what the starter prints and its exit code.
 func (c cli) run(stdin string, args ...string) (stdout, stderr string, code int) {
 	c.t.Helper()
 	command := exec.Command(program(c.t, "starter"), args...)
-	command.Env = append(os.Environ(), "TEMPORAL_ADDRESS="+shared.Address(), "TEMPORAL_NAMESPACE="+shared.Namespace())
+	server := cmp.Or(c.server, shared)
+	command.Env = append(os.Environ(), "TEMPORAL_ADDRESS="+server.Address(), "TEMPORAL_NAMESPACE="+server.Namespace())
 	command.Stdin = strings.NewReader(stdin)
 	var out, problems bytes.Buffer
 	command.Stdout, command.Stderr = &out, &problems
@@ -49,7 +54,7 @@ func (c cli) ok(args ...string) string {
 func TestStarterSubmitsFindsAndActs(t *testing.T) {
 	t.Parallel()
 	r := newTarget(t, time.Millisecond)
-	c := cli{t, unique(t)}
+	c := cli{t: t, queue: unique(t)}
 	startProcess(t, shared, fmt.Sprintf(crashConfig, c.queue, r.URL))
 	token := unique(t)
 	data := fmt.Sprintf(`{"method":"POST","connection":"target","path":"/%s"}`, token)
@@ -98,7 +103,7 @@ func (c cli) eventually(text string, args ...string) {
 func TestStarterSubmitsAFile(t *testing.T) {
 	t.Parallel()
 	r := newTarget(t, time.Millisecond)
-	c := cli{t, unique(t)}
+	c := cli{t: t, queue: unique(t)}
 	startProcess(t, shared, fmt.Sprintf(crashConfig, c.queue, r.URL))
 	token := unique(t)
 	var lines strings.Builder

@@ -53,7 +53,7 @@ type site struct {
 	// tokens are those that were submitted to; their histories are to prove in the
 	// end that they kept their promise.
 	tokens map[string]bool
-	runs  []interval
+	runs   []interval
 	// handle decides how a run ends; nil succeeds at once.
 	handle func(context.Context, protocol.HandlerInput) (protocol.HandlerResult, error)
 	// works is the handler of workType; nil succeeds at once.
@@ -117,7 +117,9 @@ func (s *site) startWorker() {
 	operations.RegisterActivityWithOptions(s.record, activity.RegisterOptions{Name: "record"})
 	activities.Register(operations, activities.Handlers{"work": activities.HandlerFunc(s.work)})
 	engine := worker.New(s.Client, s.taskQueue+protocol.EngineTaskQueueSuffix, options)
-	activities.RegisterEngine(engine, s.Client, activities.Rebuilder{Rebuild: workflows.RebuildToken, LookedBack: workflows.RunLookedBack})
+	activities.RegisterEngine(engine, s.Client, activities.Rebuilder{
+		Rebuild: workflows.RebuildToken, LookedBack: workflows.RunLookedBack, KeepInPages: workflows.KeepInPages,
+	})
 	s.workers = []worker.Worker{operations, engine}
 	for _, w := range s.workers {
 		require.NoError(s.t, w.Start())

@@ -45,7 +45,7 @@ func TestNodeClientDoesItAll(t *testing.T) {
 	output := runNode(t, "TEMPORAL_ADDRESS="+shared.Address(), "TEMPORAL_NAMESPACE="+shared.Namespace(), "SERIATIM_TASKQUEUE="+queue, "TOKEN="+token)
 	require.JSONEq(t, `{"accepted":8,"duplicates":1,"rejected":0,"succeeded":3,"failed":2,"canceled":3,"unknownFields":0,"runs":1}`, output)
 
-	c := cli{t, queue}
+	c := cli{t: t, queue: queue}
 	for id, status := range map[string]protocol.StatusCode{
 		"1": protocol.Succeeded, "2": protocol.Canceled, "3": protocol.Succeeded, "4": protocol.Failed, "4-again": protocol.Failed,
 		"5": protocol.Succeeded, "6": protocol.Canceled, "7": protocol.Canceled, "alone": protocol.Succeeded,

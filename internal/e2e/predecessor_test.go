@@ -81,3 +81,27 @@ func TestTerminatedTokenIsReportedAndItsRunningOperationAwaited(t *testing.T) {
 	s.submit(token, left) // what was left may be submitted again
 	require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, s.closed(left.ID))
 }
+
+// SPEC 4.1: where nobody looked how the chain before ended, an operation of it may
+// still run. Its id comes again: nothing of the token starts beside it.
+func TestARepeatOfWhatStillRunsHoldsBackTheRest(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, shared, workflows.Options{NoLookBack: true})
+	token := unique(t)
+	release := make(chan struct{})
+	s.handle = func(_ context.Context, in protocol.HandlerInput) (protocol.HandlerResult, error) {
+		if in.Operation.ID == operation(token, 0).ID {
+			<-release
+		}
+		return protocol.HandlerResult{}, nil
+	}
+	s.submit(token, operation(token, 0))
+	s.becomes(operation(token, 0).ID, protocol.InProgress, "")
+	require.NoError(t, s.TerminateWorkflow(s.ctx, protocol.SerializerWorkflowID(token), "", "by a test"))
+	s.submit(token, []protocol.Operation{operation(token, 0), operation(token, 1)})
+	require.Never(t, func() bool { return len(s.ran(token)) > 0 }, 2*time.Second, 50*time.Millisecond)
+	close(release)
+	require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, s.closed(operation(token, 1).ID))
+	requireInOrder(t, operationIDs(token, 2), s.ran(token))
+	require.Equal(t, int64(1), s.state(token).Counts.Duplicates)
+}

@@ -1,11 +1,14 @@
 package e2e
 
 import (
+	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/client"
 
 	"github.com/seriatim-go/seriatim/protocol"
 	"github.com/seriatim-go/seriatim/workflows"
@@ -74,4 +77,36 @@ func (s *site) resume(id string) {
 	s.t.Helper()
 	_, err := s.ask(id, protocol.ResumeUpdateName, protocol.ActionRequest{})
 	require.NoError(s.t, err)
+}
+
+// A chain that the server closed may have left more than one payload takes, since
+// no worker read it: what is left goes on in pages, in order.
+func TestMoreThanAPayloadIsRecovered(t *testing.T) {
+	t.Parallel()
+	const n = 90
+	s := newSite(t, shared, workflows.Options{})
+	s.stopWorker()
+	token := unique(t)
+	id := protocol.SerializerWorkflowID(token)
+	data, err := json.Marshal(strings.Repeat("x", 40<<10))
+	require.NoError(t, err)
+	for i := range n - 1 {
+		o := operation(token, i)
+		o.Data = data
+		_, err := s.SignalWithStartWorkflow(s.ctx, id, protocol.SubmitSignalName, o,
+			client.StartWorkflowOptions{ID: id, TaskQueue: s.taskQueue, WorkflowRunTimeout: 10 * time.Second},
+			protocol.SerializerWorkflow, protocol.SerializerInput{Token: token})
+		require.NoError(t, err)
+	}
+	s.tokens[token] = true
+	require.Eventually(t, func() bool {
+		described, err := s.DescribeWorkflowExecution(s.ctx, id, "")
+		require.NoError(t, err)
+		return described.GetWorkflowExecutionInfo().GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_TIMED_OUT
+	}, patience, 100*time.Millisecond)
+	s.submit(token, operation(token, n-1))
+	s.startWorker()
+	require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, s.closed(operation(token, n-1).ID))
+	requireInOrder(t, operationIDs(token, n), s.ran(token))
+	require.Equal(t, protocol.PredecessorRecovered, s.state(token).Predecessor.Look)
 }

@@ -89,6 +89,7 @@ func TestRepeatBeyondTheRingRunsOnce(t *testing.T) {
 	}
 	require.Eventually(t, func() bool { return s.state(token).Counts.Accepted == 1001 }, patience, 50*time.Millisecond)
 	require.NoError(t, s.CancelWorkflow(s.ctx, protocol.SerializerWorkflowID(token), ""))
+	require.Eventually(t, func() bool { return s.state(token).Queued == 0 }, patience, 50*time.Millisecond)
 	s.submit(token, []protocol.Operation{first, other, operation(token, 9999)})
 	require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, s.closed(operation(token, 9999).ID))
 	require.Equal(t, []string{first.ID, operation(token, 9999).ID}, ids(s.ran(token)))

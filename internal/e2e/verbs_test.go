@@ -220,7 +220,7 @@ func TestVerbsFollowOperationsThatMove(t *testing.T) {
 func TestStarterActsOnTokensAndByFilter(t *testing.T) {
 	t.Parallel()
 	r := newTarget(t, time.Millisecond)
-	c := cli{t, unique(t)}
+	c := cli{t: t, queue: unique(t)}
 	startProcess(t, shared, fmt.Sprintf(crashConfig, c.queue, r.URL))
 	token := unique(t)
 	id := func(n int) string { return fmt.Sprint(token, "-", n) }

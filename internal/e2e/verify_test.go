@@ -170,7 +170,7 @@ func TestVerifyWithoutAWorker(t *testing.T) {
 func TestStarterVerifies(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, shared, workflows.Options{})
-	c := cli{t, s.taskQueue}
+	c := cli{t: t, queue: s.taskQueue}
 	token := unique(t)
 	release := make(chan struct{})
 	s.handle = func(_ context.Context, in protocol.HandlerInput) (protocol.HandlerResult, error) {

@@ -78,7 +78,9 @@ func (s *stage) startWorker() {
 	workflows.Register(operations, cat, s.options)
 	operations.RegisterActivityWithOptions(s.record, activity.RegisterOptions{Name: "record"})
 	engine := worker.New(s.Client, s.name+protocol.EngineTaskQueueSuffix, worker.Options{Identity: identity})
-	activities.RegisterEngine(engine, s.Client, activities.Rebuilder{Rebuild: workflows.RebuildToken, LookedBack: workflows.RunLookedBack})
+	activities.RegisterEngine(engine, s.Client, activities.Rebuilder{
+		Rebuild: workflows.RebuildToken, LookedBack: workflows.RunLookedBack, KeepInPages: workflows.KeepInPages,
+	})
 	s.workers = []worker.Worker{operations, engine}
 	for _, w := range s.workers {
 		require.NoError(s.t, w.Start())

@@ -1,0 +1,113 @@
+package workflows
+
+import (
+	"encoding/json"
+	"errors"
+
+	"go.temporal.io/sdk/interceptor"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/seriatim-go/seriatim/protocol"
+)
+
+// InterceptWorkflow implements the SDK's interface.
+func (i *simInterceptor) InterceptWorkflow(_ workflow.Context, next interceptor.WorkflowInboundInterceptor) interceptor.WorkflowInboundInterceptor {
+	in := &simInbound{bench: i.bench}
+	in.Next = next
+	return in
+}
+
+// Init implements the SDK's interface.
+func (i *simInbound) Init(next interceptor.WorkflowOutboundInterceptor) error {
+	out := &simOutbound{bench: i.bench}
+	out.Next = next
+	return i.Next.Init(out)
+}
+
+// HandleSignal notes what is delivered, to whom.
+func (i *simInbound) HandleSignal(ctx workflow.Context, in *interceptor.HandleSignalInput) error {
+	switch in.SignalName {
+	case protocol.SubmitSignalName:
+		i.bench.log(simLogged{kind: simDelivered, event: i.bench.sending})
+	case protocol.TokenHoldSignalName:
+		id, _ := protocol.OperationID(workflow.GetInfo(ctx).WorkflowExecution.ID)
+		var told protocol.TokenHold
+		_ = json.Unmarshal(in.Arg.GetPayloads()[0].GetData(), &told)
+		i.bench.log(simLogged{kind: simTold, id: id, held: told.Hold != nil})
+	}
+	return i.Next.HandleSignal(ctx, in)
+}
+
+// ExecuteUpdate notes that a hold has been taken: it is answered later.
+func (i *simInbound) ExecuteUpdate(ctx workflow.Context, in *interceptor.UpdateInput) (any, error) {
+	if in.Name == protocol.HoldUpdateName {
+		_ = workflow.Await(ctx, func() bool { return !i.bench.lookingBack }) // as all updates do
+		i.bench.log(simLogged{kind: simTaken, event: eventOf(updateID(ctx))})
+	}
+	return i.Next.ExecuteUpdate(ctx, in)
+}
+
+// ExecuteActivity has the bench stand in for handlers and the engine.
+func (o *simOutbound) ExecuteActivity(ctx workflow.Context, name string, args ...any) workflow.Future {
+	if in, ok := args[0].(protocol.HandlerInput); ok {
+		return o.bench.callHandler(ctx, in)
+	}
+	return o.bench.engine(ctx, name, args[0])
+}
+
+// GetInfo pretends that an operation's history is long once its handler was
+// called often enough.
+func (o *simOutbound) GetInfo(ctx workflow.Context) *workflow.Info {
+	info := o.Next.GetInfo(ctx)
+	id, ok := protocol.OperationID(info.WorkflowExecution.ID)
+	if !ok || o.bench.execution(id).calls < o.bench.script.maxRunCalls {
+		return info
+	}
+	long := *o.bench.long
+	long.WorkflowExecution, long.ParentWorkflowExecution = info.WorkflowExecution, info.ParentWorkflowExecution
+	long.ContinuedExecutionRunID, long.TaskQueueName = info.ContinuedExecutionRunID, info.TaskQueueName
+	long.WorkflowStartTime = info.WorkflowStartTime
+	return &long
+}
+
+// ExecuteChildWorkflow notes what is started, and the memo, which the test
+// environment drops.
+func (o *simOutbound) ExecuteChildWorkflow(ctx workflow.Context, name string, args ...any) workflow.ChildWorkflowFuture {
+	options := workflow.GetChildWorkflowOptions(ctx)
+	id, ok := protocol.OperationID(options.WorkflowID)
+	if !ok {
+		return o.Next.ExecuteChildWorkflow(ctx, name, args...)
+	}
+	start := args[1].(OperationStart)
+	o.bench.log(simLogged{kind: simStarts, id: id, sequence: start.Sequence, ends: start.Verdict != nil})
+	execution := o.bench.execution(id)
+	if execution.memo == nil {
+		execution.memo, execution.submitted, execution.n = options.Memo, args[0].(protocol.Operation), start.N
+		o.bench.starting[id] = true
+		o.bench.spin()
+	}
+	return simChild{o.Next.ExecuteChildWorkflow(ctx, name, args...), o.bench, id}
+}
+
+// SignalExternalWorkflow waits while the serializer is between two runs: a
+// server keeps the signal, the test environment has nowhere to put it.
+func (o *simOutbound) SignalExternalWorkflow(ctx workflow.Context, workflowID, runID, name string, arg any) workflow.Future {
+	b := o.bench
+	if id, ok := protocol.OperationID(workflow.GetInfo(ctx).WorkflowExecution.ID); ok && b.isServing() && !b.begun {
+		b.reporting = append(b.reporting, id)
+		_ = workflow.Await(ctx, func() bool { return b.begun || !b.isServing() })
+	}
+	return o.Next.SignalExternalWorkflow(ctx, workflowID, runID, name, arg)
+}
+
+// RequestCancelExternalWorkflow fails for an execution that has closed, as on a
+// server.
+func (o *simOutbound) RequestCancelExternalWorkflow(ctx workflow.Context, workflowID, runID string) workflow.Future {
+	id, _ := protocol.OperationID(workflowID)
+	if !o.bench.execution(id).closed {
+		return o.Next.RequestCancelExternalWorkflow(ctx, workflowID, runID)
+	}
+	future, settable := workflow.NewFuture(ctx)
+	settable.SetError(errors.New("it has closed"))
+	return future
+}
