@@ -2,29 +2,27 @@ package activities
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
-	"go.temporal.io/api/serviceerror"
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/converter"
 
 	"github.com/seriatim-go/seriatim/protocol"
 )
 
 // RegisterEngine adds the engine's own activities to a worker that polls the
 // workflows' task queue with protocol.EngineTaskQueueSuffix. A worker of its own
-// keeps handlers that are busy from holding them up. rebuilder
-// holds workflows.RebuildToken and workflows.RunLookedBack.
+// keeps handlers that are busy from holding them up. rebuilder holds workflows.RebuildToken and workflows.RunLookedBack.
 func RegisterEngine(w Registry, c client.Client, rebuilder Rebuilder) {
 	e := &engine{client: c, rebuilder: rebuilder, looks: newLooks(c)}
 	for name, definition := range map[string]any{
 		protocol.AwaitOperationActivity:  e.awaitOperation,
 		protocol.FindPredecessorActivity: e.findPredecessor,
 		protocol.RebuildTokenActivity:    e.rebuildToken,
+		protocol.ReadOperationActivity:   e.readOperation,
+		protocol.ReadCheckpointActivity:  e.readCheckpoint,
 	} {
 		w.RegisterActivityWithOptions(definition, activity.RegisterOptions{Name: name})
 	}
@@ -48,9 +46,8 @@ func (e *engine) awaitOperation(ctx context.Context, request protocol.AwaitReque
 		e.wait(ctx, id, time.Duration(request.WaitSeconds*float64(time.Second)))
 	}
 	described, err := e.client.DescribeWorkflowExecution(ctx, id, "")
-	var notFound *serviceerror.NotFound
 	switch {
-	case errors.As(err, &notFound):
+	case isNotFound(err):
 		return protocol.AwaitReply{}, nil
 	case err != nil:
 		return protocol.AwaitReply{}, err
@@ -85,10 +82,7 @@ func replyOf(info *workflowpb.WorkflowExecutionInfo) protocol.AwaitReply {
 	for key, value := range map[string]any{
 		protocol.TokenMemo: &reply.Token, protocol.SequenceMemo: &reply.Sequence, protocol.ContentHashMemo: &reply.ContentHash,
 	} {
-		if payload := fields[key]; payload != nil {
-			// A client that started the operation may have written anything.
-			_ = converter.GetDefaultDataConverter().FromPayload(payload, value)
-		}
+		readPayload(fields[key], value) // a client that started the operation may have written anything
 	}
 	return reply
 }

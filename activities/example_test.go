@@ -52,3 +52,52 @@ func ExampleRegister() {
 	// "Hello Ada from a1"
 	// data.nmae: unknown field "nmae" (got "Ada") (type: Fail, retryable: false)
 }
+
+// mailing is the data of an operation that has many items.
+type mailing struct {
+	Recipients []string `json:"recipients"`
+}
+
+// A handler that reports how far it came, and goes on from there when it is
+// called again. This one is asked to stop while it sends the second letter, as
+// by a pause.
+func ExampleRequest_Report() {
+	send := activities.Typed(func(ctx context.Context, r activities.Request, data mailing) protocol.Outcome {
+		next := 0
+		if err := r.Resume(&next); err != nil {
+			return protocol.Failure("CheckpointUnreadable", err.Error())
+		}
+		for total := len(data.Recipients); next < total; next++ {
+			if ctx.Err() != nil {
+				return protocol.Cancellation()
+			}
+			fmt.Println("sent to", data.Recipients[next])
+			err := r.Report(activities.Progress{Checkpoint: next + 1, Done: int64(next + 1), Total: int64(total)})
+			if err != nil {
+				return protocol.Failure("NotReported", err.Error())
+			}
+		}
+		return protocol.Success(nil)
+	})
+
+	ctx, pause := context.WithCancel(context.Background())
+	var last protocol.Heartbeat
+	request := activities.Request{
+		Operation: protocol.Operation{ID: "a1", Data: json.RawMessage(`{"recipients":["Ada","Bob","Cleo"]}`)},
+		OnReport: func(beat protocol.Heartbeat) {
+			if last = beat; beat.Done == 2 {
+				pause()
+			}
+		},
+	}
+	fmt.Println(send.Handle(ctx, request).Kind, "at", string(last.Checkpoint))
+
+	request.Checkpoint = last.Checkpoint
+	fmt.Println(send.Handle(context.Background(), request).Kind)
+	// Output:
+	// sent to Ada
+	// sent to Bob
+	// canceled at 2
+	// sent to Cleo
+	// succeeded
+}

@@ -23,18 +23,25 @@ type Request struct {
 	// remembers the highest it has seen can refuse the write of an attempt that
 	// lost its lock (SPEC 2.2).
 	Fence protocol.Fence
-	// Checkpoint is what the last attempt left behind, nil if nothing.
+	// Checkpoint is what the last attempt left behind, nil if nothing: go on from
+	// there. Resume reads it.
 	Checkpoint json.RawMessage
+	// OnReport is told what Report is given, with a checkpoint that is good. The
+	// worker sets it; a unit test may, or leaves it nil.
+	OnReport func(protocol.Heartbeat)
 }
 
 // Handler does the work of one operation.
 type Handler interface {
-	// Handle runs one attempt and says how it ended. It returns soon after ctx
-	// is done, which is when the attempt timed out, was cancelled, or its worker
-	// stops: Retry or Cancellation are right then. A request to cancel arrives
-	// only where the type has a heartbeat; those are sent for the handler. An
-	// operation may be handled more than once, so the work is idempotent in the
-	// operation's id.
+	// Handle runs one attempt and says how it ended. ctx is done when somebody
+	// cancels, pauses or postpones the operation, when the attempt timed out, and
+	// when its worker stops. The handler need not know which of them it is: it
+	// stops, after it has reported how far it came, and returns Cancellation. The
+	// last checkpoint is kept (SPEC 6.5), and the operation ends, waits or goes on
+	// elsewhere as it was asked to. A handler that does not stop within the type's
+	// cancelTimeout has its lock broken. Such a request arrives only where the type
+	// has a heartbeat; those are sent for the handler. An operation may be handled
+	// more than once, so the work is idempotent in the operation's id.
 	Handle(ctx context.Context, r Request) protocol.Outcome
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -77,6 +78,8 @@ func TestHandlerIsCalledWithWhatItNeedsToBeIdempotent(t *testing.T) {
 		Checkpoint: json.RawMessage(`{"row":4000}`),
 	})
 	require.NoError(t, err)
+	require.NotNil(t, got.OnReport)
+	got.OnReport = nil
 	require.Equal(t, Request{
 		Operation:  protocol.Operation{ID: "a1", Data: json.RawMessage(`{"x":1}`)},
 		CreatedOn:  createdOn,
@@ -98,19 +101,25 @@ func TestSuccessIsTheActivitysResult(t *testing.T) {
 }
 
 // SPEC 6.1
-func TestFailureAndRetryAreApplicationErrors(t *testing.T) {
+func TestOtherEndsAreApplicationErrors(t *testing.T) {
 	t.Parallel()
+	broken, uncounted := protocol.Retry("E1", "broken"), protocol.Retry("E1", "broken").WithoutCounting()
 	for name, c := range map[string]struct {
 		outcome      protocol.Outcome
 		errorType    string
 		nonRetryable bool
 		delay        time.Duration
 	}{
-		"a failure is never retried":                 {protocol.Failure("E1", "broken"), "Fail", true, 0},
-		"a failure has no delay":                     {protocol.Failure("E1", "broken").WithDelay(time.Minute), "Fail", true, 0},
-		"a retry leaves the wait to the policy":      {protocol.Retry("E1", "broken"), "Retry", false, 0},
-		"a retry may say when":                       {protocol.Retry("E1", "broken").WithDelay(90 * time.Second), "Retry", false, 90 * time.Second},
-		"a retry in the past is one without a delay": {protocol.Retry("E1", "broken").WithDelay(-time.Second), "Retry", false, 0},
+		"a failure is never retried":                       {protocol.Failure("E1", "broken"), "Fail", true, 0},
+		"a failure has no delay":                           {protocol.Failure("E1", "broken").WithDelay(time.Minute), "Fail", true, 0},
+		"a suspension waits for a person":                  {protocol.Suspension("E1", "broken"), "Suspend", true, 0},
+		"a suspension has no delay":                        {protocol.Suspension("E1", "broken").WithDelay(time.Minute), "Suspend", true, 0},
+		"a retry leaves the wait to the policy":            {broken, "Retry", false, 0},
+		"a retry may say when":                             {broken.WithDelay(90 * time.Second), "Retry", false, 90 * time.Second},
+		"a retry in the past is one without a delay":       {broken.WithDelay(-time.Second), "Retry", false, 0},
+		"a retry that does not count is the workflow's":    {uncounted, "Retry", true, 0},
+		"a retry that does not count may say when, too":    {uncounted.WithDelay(90 * time.Second), "Retry", true, 90 * time.Second},
+		"a retry that does not count, of the past, is now": {uncounted.WithDelay(-time.Second), "Retry", true, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -119,11 +128,42 @@ func TestFailureAndRetryAreApplicationErrors(t *testing.T) {
 			require.Equal(t, c.errorType, application.Type())
 			require.Equal(t, "broken", application.Message())
 			require.Equal(t, c.nonRetryable, application.NonRetryable())
-			require.Equal(t, c.delay, application.NextRetryDelay())
+			if !c.nonRetryable {
+				require.Equal(t, c.delay, application.NextRetryDelay())
+			}
+			require.Equal(t, c.outcome.Uncounted, details.Counted != nil && !*details.Counted)
 			require.Equal(t, "E1", details.Code)
 			require.Equal(t, "Sorry.", details.FriendlyMessage)
 			require.InDelta(t, c.delay.Seconds(), details.AfterSeconds, 0)
+			require.Nil(t, details.At)
 			require.Equal(t, "host-1", details.Held.HostID)
+		})
+	}
+}
+
+// SPEC 6.1: retry at an instant.
+func TestRetryMayNameAnInstant(t *testing.T) {
+	t.Parallel()
+	local := time.FixedZone("", 3600)
+	for name, retry := range map[string]protocol.Outcome{
+		"that counts":         protocol.Retry("E1", "broken"),
+		"that does not count": protocol.Retry("E1", "broken").WithoutCounting(),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			at := time.Now().Add(time.Hour).In(local)
+			_, err := handle(t, returns(retry.WithInstant(at)), "")
+			application, details := failed(t, err)
+			require.True(t, at.Equal(*details.At))
+			require.Equal(t, time.UTC, details.At.Location())
+			require.InDelta(t, 3600, details.AfterSeconds, 60)
+			if !retry.Uncounted {
+				require.InDelta(t, 3600, application.NextRetryDelay().Seconds(), 60)
+			}
+			_, err = handle(t, returns(retry.WithInstant(time.Date(-5, 1, 1, 0, 0, 0, 0, local))), "")
+			_, details = failed(t, err)
+			require.Nil(t, details.At, "an instant that has passed is none")
+			require.Zero(t, details.AfterSeconds)
 		})
 	}
 }
@@ -144,6 +184,9 @@ func TestWhatTheWireCannotCarryIsReplaced(t *testing.T) {
 		"a message over the limit":        {protocol.Failure("E1", strings.Repeat("é", limit)), "E1", "(cut: it had 200000 bytes, the limit is 100000)"},
 		"a message that is not UTF-8":     {protocol.Failure("E1", "caf\xe9"), "E1", "caf\uFFFD"},
 		"a code that is longer than ids":  {protocol.Failure(strings.Repeat("c", 300), "broken"), strings.Repeat("c", 255), "broken"},
+		"a result that does not count":    {protocol.Success(1).WithoutCounting(), "OutcomeInvalid", `ended as "succeeded" without counting: only a Retry`},
+		"a retry in three hundred years":  {protocol.Retry("E1", "broken").WithDelay(math.MaxInt64), "OutcomeInvalid", "the limit is 87600h0m0s"},
+		"a retry in the year 10000":       {protocol.Retry("E1", "broken").WithInstant(time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC)), "OutcomeInvalid", "the limit is 87600h0m0s"},
 		"canceled, but nobody had asked":  {protocol.Cancellation(), "CancellationUnexpected", "nobody had asked"},
 		"a result at the limit succeeds":  {protocol.Outcome{Kind: protocol.OutcomeSucceeded, Result: json.RawMessage(`"` + strings.Repeat("x", 262142) + `"`)}, "", ""},
 		"no result succeeds":              {protocol.Outcome{Kind: protocol.OutcomeSucceeded}, "", ""},
@@ -204,17 +247,6 @@ func TestCancellationIsBelievedOnlyIfItWasAskedFor(t *testing.T) {
 		application, _ := failed(t, err)
 		require.Equal(t, "Fail", application.Type())
 	})
-}
-
-// SPEC 2.2: an attempt whose worker is lost is noticed by its silence.
-func TestHandlerIsKeptAliveWhereTheTypeHasAHeartbeat(t *testing.T) {
-	t.Parallel()
-	beats := make(chan struct{}, 1000)
-	stop := keepAlive(context.Background(), 3*time.Millisecond, func() { beats <- struct{}{} })
-	<-beats
-	<-beats
-	stop()
-	keepAlive(context.Background(), 0, func() { panic("a type without a heartbeat has none") })()
 }
 
 func TestRegisterRefusesAProgrammingMistake(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/temporal"
@@ -206,6 +207,35 @@ func TestHTTPRequestEndsWithItsContext(t *testing.T) {
 				application, _ := failed(t, err)
 				require.Equal(t, "Retry", application.Type())
 			}
+		})
+	}
+}
+
+// SPEC 3.2: a request in flight ends with the request to cancel or to pause.
+func TestHTTPRequestStopsAtOnceWhenItIsCancelled(t *testing.T) {
+	t.Parallel()
+	for name, begin := range map[string]func(http.ResponseWriter){
+		"before the answer": func(http.ResponseWriter) {},
+		"in its body": func(w http.ResponseWriter) {
+			_, _ = io.WriteString(w, "half")
+			w.(http.Flusher).Flush()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithCancelCause(context.Background())
+			url := receiver(t, func(w http.ResponseWriter, r *http.Request) {
+				begin(w)
+				time.AfterFunc(50*time.Millisecond, func() { cancel(temporal.NewCanceledError()) })
+				<-r.Context().Done() // the sender has gone away
+			})
+			began := time.Now()
+			_, err := attempt(ctx, t, newHandler(t, HTTPOptions{}), protocol.HandlerInput{
+				Operation: protocol.Operation{ID: "a1", Data: json.RawMessage(toURL(url))},
+			})
+			var canceled *temporal.CanceledError
+			require.ErrorAs(t, err, &canceled)
+			require.Less(t, time.Since(began), 10*time.Second)
 		})
 	}
 }

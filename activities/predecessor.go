@@ -9,7 +9,6 @@ import (
 
 	enumspb "go.temporal.io/api/enums/v1"
 	historypb "go.temporal.io/api/history/v1"
-	"go.temporal.io/api/serviceerror"
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/activity"
@@ -91,8 +90,7 @@ const (
 func (e *engine) judge(ctx context.Context, workflowID, runID string) (protocol.Predecessor, error) {
 	p := protocol.Predecessor{Look: protocol.PredecessorNone, RunID: runID}
 	described, err := e.client.DescribeWorkflowExecution(ctx, workflowID, runID)
-	var notFound *serviceerror.NotFound
-	if errors.As(err, &notFound) {
+	if isNotFound(err) {
 		return protocol.Predecessor{Look: protocol.PredecessorNone}, nil
 	}
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"math"
 	"strings"
 	"time"
 
@@ -26,81 +25,110 @@ type reporter struct {
 
 // run is the activity: one attempt of one operation.
 func (p reporter) run(ctx context.Context, in protocol.HandlerInput) (protocol.HandlerResult, error) {
-	info, began := activity.GetInfo(ctx), time.Now()
+	info, pulse := activity.GetInfo(ctx), newPulse(ctx, in)
 	in.Fence.Attempt = info.Attempt
-	stop := keepAlive(ctx, info.HeartbeatTimeout, func() { activity.RecordHeartbeat(ctx) })
+	stop := pulse.keepAlive(info.HeartbeatTimeout)
 	defer stop()
 	outcome := p.handler.Handle(ctx, Request{
-		Operation: in.Operation, CreatedOn: in.CreatedOn, Fence: in.Fence, Checkpoint: in.Checkpoint,
+		Operation: in.Operation, CreatedOn: in.CreatedOn, Fence: in.Fence,
+		Checkpoint: checkpointOf(pulse.checkpoint()), OnReport: pulse.report,
 	})
-	held := &protocol.Held{
+	outcome = checked(ctx, outcome, time.Now())
+	if outcome.Kind == protocol.OutcomeRetry && !outcome.Uncounted {
+		// The engine tries again and gives the next attempt what the server has of
+		// this one's heartbeats. The SDK holds back heartbeats that follow each other
+		// fast, and sends the last one before it reports an activity's failure.
+		pulse.beat()
+	}
+	return report(outcome, pulse.checkpoint(), &protocol.Held{
 		HostID:    p.hostID,
 		StartedOn: info.StartedTime.UTC(),
-		Seconds:   math.Round(time.Since(began).Seconds()*100) / 100,
+		Seconds:   pulse.seconds(),
 		Retries:   int(info.Attempt) - 1,
-	}
-	return report(checked(ctx, outcome), held)
+	})
 }
 
-// keepAlive records a heartbeat now and then until it is stopped, where the type
-// has a heartbeat: a worker that is lost is noticed soon, and a request to cancel
-// reaches the handler's ctx.
-func keepAlive(ctx context.Context, timeout time.Duration, record func()) (stop func()) {
-	ctx, stop = context.WithCancel(ctx)
-	if timeout <= 0 {
-		return stop
+// report turns an outcome into the activity's result or error. A cancelled
+// activity's failure carries no heartbeat, so the checkpoint travels in the
+// details of each error.
+func report(o protocol.Outcome, checkpoint json.RawMessage, held *protocol.Held) (protocol.HandlerResult, error) {
+	if o.Kind == protocol.OutcomeSucceeded {
+		return protocol.HandlerResult{Result: o.Result, Held: held}, nil
 	}
-	go func() {
-		ticker := time.NewTicker(timeout / 3)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-ticker.C:
-				record()
-			}
-		}
-	}()
-	return stop
-}
-
-// report turns an outcome into the activity's result or error.
-func report(o protocol.Outcome, held *protocol.Held) (protocol.HandlerResult, error) {
 	details := protocol.FailureDetails{
 		Code:            cut(o.Code, maxCodeBytes),
 		FriendlyMessage: bounded(o.FriendlyMessage),
 		AfterSeconds:    o.After.Seconds(),
+		Checkpoint:      checkpoint,
 		Held:            held,
 	}
-	switch o.Kind {
-	case protocol.OutcomeSucceeded:
-		return protocol.HandlerResult{Result: o.Result, Held: held}, nil
-	case protocol.OutcomeCanceled:
-		return protocol.HandlerResult{}, temporal.NewCanceledError(details)
-	case protocol.OutcomeRetry:
-		return protocol.HandlerResult{}, temporal.NewApplicationErrorWithOptions(bounded(o.Message), protocol.ErrTypeRetry,
-			temporal.ApplicationErrorOptions{NextRetryDelay: o.After, Details: []any{details}})
-	default:
-		return protocol.HandlerResult{}, temporal.NewNonRetryableApplicationError(
-			bounded(o.Message), protocol.ErrTypeFail, nil, details)
+	if !o.At.IsZero() {
+		details.At = &o.At
 	}
+	return protocol.HandlerResult{}, failure(o, details)
 }
 
-// checked replaces an outcome that the wire cannot carry by one that says so.
-func checked(ctx context.Context, o protocol.Outcome) protocol.Outcome {
+// failure is the error that the workflow reads. Only a retry that counts is left
+// to the engine; the others are for the workflow to decide.
+func failure(o protocol.Outcome, details protocol.FailureDetails) error {
+	message := bounded(o.Message)
+	switch {
+	case o.Kind == protocol.OutcomeCanceled:
+		return temporal.NewCanceledError(details)
+	case o.Kind == protocol.OutcomeSuspended:
+		return temporal.NewNonRetryableApplicationError(message, protocol.ErrTypeSuspend, nil, details)
+	case o.Kind == protocol.OutcomeRetry && o.Uncounted:
+		counted := false
+		details.Counted = &counted
+		return temporal.NewNonRetryableApplicationError(message, protocol.ErrTypeRetry, nil, details)
+	case o.Kind == protocol.OutcomeRetry:
+		return temporal.NewApplicationErrorWithOptions(message, protocol.ErrTypeRetry,
+			temporal.ApplicationErrorOptions{NextRetryDelay: o.After, Details: []any{details}})
+	}
+	return temporal.NewNonRetryableApplicationError(message, protocol.ErrTypeFail, nil, details)
+}
+
+// maxRetryDelay is the longest wait that a handler may ask for: ten years, as for
+// the times of a type.
+const maxRetryDelay = 10 * 365 * 24 * time.Hour
+
+// checked replaces an outcome that the wire cannot carry, or that was built
+// wrongly, by a failure that says so.
+func checked(ctx context.Context, o protocol.Outcome, now time.Time) protocol.Outcome {
+	if o.Uncounted && o.Kind != protocol.OutcomeRetry {
+		return protocol.Failure("OutcomeInvalid", fmt.Sprintf(
+			"the handler ended as %q without counting: only a Retry can be one that does not count", o.Kind))
+	}
 	switch o.Kind {
 	case protocol.OutcomeSucceeded:
 		return checkedResult(o)
 	case protocol.OutcomeCanceled:
 		return checkedCancellation(ctx, o)
 	case protocol.OutcomeRetry:
-		return o.WithDelay(max(o.After, 0))
-	case protocol.OutcomeFailed:
+		return checkedRetry(o, now)
+	case protocol.OutcomeFailed, protocol.OutcomeSuspended:
 		return o.WithDelay(0)
 	}
 	return protocol.Failure("OutcomeUnknown", fmt.Sprintf(
-		"the handler ended as %q: it must return Success, Failure, Retry or Cancellation", o.Kind))
+		"the handler ended as %q: it must return Success, Failure, Retry, Suspension or Cancellation", o.Kind))
+}
+
+// checkedRetry says when the next attempt begins both as an instant, if the
+// handler named one, and as a delay. What has passed is no delay.
+func checkedRetry(o protocol.Outcome, now time.Time) protocol.Outcome {
+	at, after := o.At.UTC(), o.After
+	if !at.IsZero() {
+		after = at.Sub(now)
+	}
+	switch {
+	case after > maxRetryDelay:
+		return protocol.Failure("OutcomeInvalid", fmt.Sprintf(
+			"the handler asked for its next attempt after %v, the limit is %v", after, maxRetryDelay))
+	case after <= 0:
+		at, after = time.Time{}, 0
+	}
+	o.At, o.After = at, after
+	return o
 }
 
 // checkedResult encodes the result as the wire will, so that its limit holds for

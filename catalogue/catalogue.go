@@ -43,10 +43,11 @@ type Binding struct {
 	// HeartbeatSeconds is how long an attempt may be silent before it counts as
 	// lost; 0 is no heartbeat, so a lost worker is noticed by StartToClose only.
 	HeartbeatSeconds float64 `json:"heartbeatSeconds,omitempty"`
-	// CancelTimeoutSeconds is how long a handler may take to stop after a cancel
-	// before its lock is broken (SPEC 3.2); default 60.
-	CancelTimeoutSeconds float64 `json:"cancelTimeoutSeconds,omitempty"`
-	Retry            Retry   `json:"retry"`
+	// CancelTimeoutSeconds is how long a handler may take to stop after it was
+	// asked to, for a cancel or a pause, before its lock is broken (SPEC 3.2);
+	// default 60.
+	CancelTimeoutSeconds float64 `json:"cancelTimeoutSeconds"`
+	Retry                Retry   `json:"retry"`
 }
 
 // Retry is the policy for attempts that failed and may be repeated (SPEC 6.2).
@@ -69,6 +70,7 @@ func (t Type) WithDefaults() Type {
 	}
 	b := &t.Binding
 	b.StartToCloseSeconds = orDefault(b.StartToCloseSeconds, 300)
+	b.CancelTimeoutSeconds = orDefault(b.CancelTimeoutSeconds, 60)
 	b.Retry.MaxAttempts = orDefault(b.Retry.MaxAttempts, 4)
 	b.Retry.InitialSeconds = orDefault(b.Retry.InitialSeconds, 1)
 	b.Retry.Backoff = orDefault(b.Retry.Backoff, 2)
@@ -152,6 +154,8 @@ func (b Binding) validate() error {
 		return fmt.Errorf("startToClose: %vs is negative", b.StartToCloseSeconds)
 	case b.HeartbeatSeconds < 0:
 		return fmt.Errorf("heartbeat: %vs is negative", b.HeartbeatSeconds)
+	case b.CancelTimeoutSeconds < 0:
+		return fmt.Errorf("cancelTimeout: %vs is negative", b.CancelTimeoutSeconds)
 	case b.Retry.MaxAttempts < 1:
 		return fmt.Errorf("retry.maxAttempts: %d is less than 1", b.Retry.MaxAttempts)
 	case b.Retry.InitialSeconds < 0 || b.Retry.MaxSeconds < b.Retry.InitialSeconds:
@@ -164,6 +168,7 @@ func (b Binding) validate() error {
 	return errors.Join(
 		checkSeconds("startToClose", b.StartToCloseSeconds),
 		checkSeconds("heartbeat", max(b.HeartbeatSeconds, minSeconds)), // 0 is none
+		checkSeconds("cancelTimeout", b.CancelTimeoutSeconds),
 		checkSeconds("retry.initial", b.Retry.InitialSeconds),
 		checkSeconds("retry.max", b.Retry.MaxSeconds),
 	)

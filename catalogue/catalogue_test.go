@@ -20,13 +20,13 @@ func typed(key string, change ...func(*Type)) Type {
 	return t
 }
 
-// SPEC 6.2: three retries, exponential.
+// SPEC 3.2, 6.2: a minute to stop; three retries, exponential.
 func TestDefaults(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, Type{
 		Key: "http.request", Label: "http.request",
 		Binding: Binding{
-			Activity: "Send", StartToCloseSeconds: 300,
+			Activity: "Send", StartToCloseSeconds: 300, CancelTimeoutSeconds: 60,
 			Retry: Retry{MaxAttempts: 4, InitialSeconds: 1, Backoff: 2, MaxSeconds: 60},
 		},
 	}, typed("http.request").WithDefaults())
@@ -37,7 +37,7 @@ func TestWhatIsSetIsKept(t *testing.T) {
 	set := Type{
 		Key: "http.request", Number: 100_100, Label: "HTTP request",
 		Binding: Binding{
-			Activity: "Send", TaskQueue: "mail", StartToCloseSeconds: 7, HeartbeatSeconds: 2,
+			Activity: "Send", TaskQueue: "mail", StartToCloseSeconds: 7, HeartbeatSeconds: 2, CancelTimeoutSeconds: 5,
 			Retry: Retry{MaxAttempts: 1, InitialSeconds: 0.5, Backoff: 1, MaxSeconds: 3600, NonRetryable: []string{"NotFound"}},
 		},
 	}
@@ -61,7 +61,7 @@ func TestTypeTravelsAsJSON(t *testing.T) {
 	require.JSONEq(t, `{
 		"key": "http.request", "label": "http.request",
 		"binding": {
-			"activity": "Send", "startToCloseSeconds": 300,
+			"activity": "Send", "startToCloseSeconds": 300, "cancelTimeoutSeconds": 60,
 			"retry": {"maxAttempts": 4, "initialSeconds": 1, "backoff": 2, "maxSeconds": 60}
 		}
 	}`, string(encoded))
@@ -92,6 +92,10 @@ func TestWrongEntriesAreRefusedByTypeKeyAndValue(t *testing.T) {
 		{"negative heartbeat", `type "a": heartbeat: -0.5s is negative`, typed("a", func(x *Type) { x.Binding.HeartbeatSeconds = -0.5 })},
 		{"heartbeat of centuries", `type "a": heartbeat: 1e+10s is not in`, typed("a", func(x *Type) { x.Binding.HeartbeatSeconds = 1e10 })},
 		{"heartbeat that is no number", `type "a": heartbeat: NaNs is not in`, typed("a", func(x *Type) { x.Binding.HeartbeatSeconds = math.NaN() })},
+		{"negative cancel timeout", `type "a": cancelTimeout: -1s is negative`, typed("a", func(x *Type) { x.Binding.CancelTimeoutSeconds = -1 })},
+		{"cancel timeout of no length", `type "a": cancelTimeout: 1e-09s is not in 0.001s..315360000s`, typed("a", func(x *Type) { x.Binding.CancelTimeoutSeconds = 1e-9 })},
+		{"cancel timeout of centuries", `type "a": cancelTimeout: 1e+10s is not in`, typed("a", func(x *Type) { x.Binding.CancelTimeoutSeconds = 1e10 })},
+		{"cancel timeout that is no number", `type "a": cancelTimeout: NaNs is not in`, typed("a", func(x *Type) { x.Binding.CancelTimeoutSeconds = math.NaN() })},
 		{"negative attempts", `type "a": retry.maxAttempts: -3 is less than 1`, typed("a", func(x *Type) { x.Binding.Retry.MaxAttempts = -3 })},
 		{"negative wait", `type "a": retry: waits from -1s up to 60s are not ascending`, typed("a", func(x *Type) { x.Binding.Retry.InitialSeconds = -1 })},
 		{"waits that shrink", `type "a": retry: waits from 90s up to 60s are not ascending`, typed("a", func(x *Type) { x.Binding.Retry.InitialSeconds = 90 })},

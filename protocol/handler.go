@@ -67,7 +67,8 @@ type Heartbeat struct {
 	Done  int64  `json:"done,omitempty"`
 	Total int64  `json:"total,omitempty"`
 	Note  string `json:"note,omitempty"`
-	// Seconds is how long earlier attempts of this schedule ran.
+	// Seconds is how long the attempts of this schedule have run so far, without
+	// the waits between them. Workers in other languages may leave it out.
 	Seconds float64 `json:"seconds,omitempty"`
 }
 

@@ -55,6 +55,9 @@ func TestOutcomesSayHowAHandlerEnded(t *testing.T) {
 	require.Equal(t, Outcome{Kind: OutcomeFailed, Code: "E7", Message: "no", FriendlyMessage: "Sorry."}, Failure("E7", "no").WithFriendly("Sorry."))
 	require.Equal(t, Outcome{Kind: OutcomeRetry, Code: "503", Message: "later", After: time.Minute}, Retry("503", "later").WithDelay(time.Minute))
 	require.Equal(t, Outcome{Kind: OutcomeCanceled}, Cancellation())
+	require.Equal(t, Outcome{Kind: OutcomeSuspended, Code: "E8", Message: "which one?"}, Suspension("E8", "which one?"))
+	require.Equal(t, Outcome{Kind: OutcomeRetry, Uncounted: true, At: day}, Retry("", "").WithoutCounting().WithDelay(time.Minute).WithInstant(day))
+	require.Equal(t, Outcome{Kind: OutcomeRetry, After: time.Minute}, Retry("", "").WithInstant(day).WithDelay(time.Minute), "the last one counts")
 }
 
 // SPEC 1.2: a result over 256 KiB fails the operation, with the limit named.

@@ -27,8 +27,12 @@ type Outcome struct {
 	// Code, Message (technical) and FriendlyMessage (for people) describe a
 	// failure or the reason for a retry.
 	Code, Message, FriendlyMessage string
-	// After delays the next attempt; 0 leaves it to the type's retry policy.
+	// After delays the next attempt of a Retry, at most ten years; 0 leaves it to
+	// the type's retry policy.
 	After time.Duration
+	// At is the instant before which the next attempt of a Retry does not begin,
+	// in place of After; the zero time is none.
+	At time.Time
 	// Uncounted makes a Retry one that does not count against the type's
 	// attempts.
 	Uncounted bool
@@ -89,6 +93,13 @@ func (o Outcome) WithoutCounting() Outcome {
 
 // WithDelay sets when the next attempt may begin, counted from now.
 func (o Outcome) WithDelay(after time.Duration) Outcome {
-	o.After = after
+	o.After, o.At = after, time.Time{}
+	return o
+}
+
+// WithInstant sets the instant at which the next attempt may begin; one that has
+// passed leaves it to the type's retry policy.
+func (o Outcome) WithInstant(at time.Time) Outcome {
+	o.After, o.At = 0, at
 	return o
 }

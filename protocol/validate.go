@@ -27,6 +27,7 @@ const (
 	MaxCheckpointBytes   = 64 << 10
 	MaxErrorMessageBytes = 100_000
 	MaxReasonBytes       = 1000
+	MaxNoteBytes         = 1000
 )
 
 // typeKey is the form of a type's key: lower-case words with dots.

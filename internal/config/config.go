@@ -84,14 +84,15 @@ type Connection struct {
 // Type is one entry of the catalogue. What is absent gets the catalogue's
 // defaults.
 type Type struct {
-	Key          string        `mapstructure:"key"`
-	Number       int           `mapstructure:"number"`
-	Label        string        `mapstructure:"label"`
-	Activity     string        `mapstructure:"activity"`
-	TaskQueue    string        `mapstructure:"taskQueue"`
-	StartToClose time.Duration `mapstructure:"startToClose"`
-	Heartbeat    time.Duration `mapstructure:"heartbeat"`
-	Retry        Retry         `mapstructure:"retry"`
+	Key           string        `mapstructure:"key"`
+	Number        int           `mapstructure:"number"`
+	Label         string        `mapstructure:"label"`
+	Activity      string        `mapstructure:"activity"`
+	TaskQueue     string        `mapstructure:"taskQueue"`
+	StartToClose  time.Duration `mapstructure:"startToClose"`
+	Heartbeat     time.Duration `mapstructure:"heartbeat"`
+	CancelTimeout time.Duration `mapstructure:"cancelTimeout"`
+	Retry         Retry         `mapstructure:"retry"`
 }
 
 // Retry is a type's retry policy.

@@ -98,7 +98,7 @@ HTTP:
   allowloopback: true
 worker:
 types:
-  - {key: a.b, number: 100002, activity: doAB, taskQueue: q, startToClose: 1m30s, heartbeat: 500ms,
+  - {key: a.b, number: 100002, activity: doAB, taskQueue: q, startToClose: 1m30s, heartbeat: 500ms, cancelTimeout: 2m,
      retry: {maxAttempts: 7, initial: 2s, backoff: 1.5, max: 1h, nonRetryable: [Gone]}}
 `, nil)
 	require.NoError(t, err)
@@ -111,7 +111,7 @@ types:
 	require.Equal(t, []catalogue.Type{{
 		Key: "a.b", Number: 100_002, Label: "a.b",
 		Binding: catalogue.Binding{
-			Activity: "doAB", TaskQueue: "q", StartToCloseSeconds: 90, HeartbeatSeconds: 0.5,
+			Activity: "doAB", TaskQueue: "q", StartToCloseSeconds: 90, HeartbeatSeconds: 0.5, CancelTimeoutSeconds: 120,
 			Retry: catalogue.Retry{MaxAttempts: 7, InitialSeconds: 2, Backoff: 1.5, MaxSeconds: 3600, NonRetryable: []string{"Gone"}},
 		},
 	}}, cat.Types())

@@ -93,10 +93,11 @@ func (c Config) build() (*catalogue.Catalogue, error) {
 		types[i] = catalogue.Type{
 			Key: t.Key, Number: t.Number, Label: t.Label,
 			Binding: catalogue.Binding{
-				Activity:            t.Activity,
-				TaskQueue:           t.TaskQueue,
-				StartToCloseSeconds: t.StartToClose.Seconds(),
-				HeartbeatSeconds:    t.Heartbeat.Seconds(),
+				Activity:             t.Activity,
+				TaskQueue:            t.TaskQueue,
+				StartToCloseSeconds:  t.StartToClose.Seconds(),
+				HeartbeatSeconds:     t.Heartbeat.Seconds(),
+				CancelTimeoutSeconds: t.CancelTimeout.Seconds(),
 				Retry: catalogue.Retry{
 					MaxAttempts:    int32(max(-1, min(t.Retry.MaxAttempts, math.MaxInt32))),
 					InitialSeconds: t.Retry.Initial.Seconds(),
