@@ -10,6 +10,7 @@ import (
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
 
 	"github.com/seriatim-go/seriatim/catalogue"
 	"github.com/seriatim-go/seriatim/protocol"
@@ -41,6 +42,7 @@ func newBench(t *testing.T, o Options) *bench {
 	var suite testsuite.WorkflowTestSuite
 	b := &bench{TestWorkflowEnvironment: suite.NewTestWorkflowEnvironment(), t: t}
 	b.SetTestTimeout(20 * time.Second)
+	b.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: time.Minute}) // of a machine that is busy
 	cat, err := catalogue.New(catalogue.Type{Key: "test.record", Number: 100_100, Binding: catalogue.Binding{Activity: "record"}})
 	require.NoError(t, err)
 	Register(b.TestWorkflowEnvironment, cat, o)
