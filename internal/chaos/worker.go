@@ -38,6 +38,7 @@ func chaosCatalogue() *catalogue.Catalogue {
 // as many as possible end in the middle of something.
 var chaosOptions = workflows.Options{
 	SearchAttributes: true, Linger: 3 * time.Second, MaxRunEvents: 60, MaxRunSignals: 5,
+	PageBytes: 1500, // so that every run crosses pages
 }
 
 // workerFlags are how the harness starts a worker.
