@@ -108,8 +108,8 @@ func (q *Queue) cancel(at place, reason string) Entry {
 // CancelAll ends everything that waits. What is more than a few get their records
 // page by page.
 func (q *Queue) CancelAll(reason string) {
-	for q.tailBytes >= q.pageBytes() && len(q.Waiting) > 0 {
-		q.Pages = append(q.Pages, q.newPage(q.cutPage()))
+	for (len(q.Pages) > 0 || q.tailBytes >= q.pageBytes()) && len(q.Waiting) > 0 {
+		q.Pages = append(q.Pages, q.newPage(q.cutPage())) // what is behind pages gets its records after them
 	}
 	if n := len(q.Front) + len(q.Waiting) + len(q.Pages); n*jsonBytes(reason) > maxReasonsBytes {
 		reason = cut(reason, max(shortReason, maxReasonsBytes/n/maxEscaped))

@@ -100,6 +100,8 @@ func (m *simModel) updateQueued(e simEvent, answer string) error {
 		return requireAnswer(answer, simStarted)
 	case entry.started && entry.ended == m.now && answer == simStarted:
 		return nil // it may not know yet
+	case entry.started && entry.status == protocol.Canceled && answer == simRefused:
+		return nil // a page still knows that it was cancelled
 	case entry.started:
 		m.note(entry, e)
 		return requireAnswer(answer, simNotFound)
@@ -181,6 +183,8 @@ func (m *simModel) updateRerun(e simEvent, l simLogged) error {
 		return nil // it had not when it was read
 	case entry != nil && entry == m.head && was.closed:
 		return requireAnswer(l.answer, simBusy)
+	case !e.takes(state) && !was.started && l.answer == simNotFound:
+		return nil // it is in a page, where a rerun does not look
 	case !e.takes(state):
 		return requireAnswer(l.answer, simRefused)
 	case e.newID != "" && m.find(e.newID) != nil:

@@ -47,7 +47,8 @@ type simBench struct {
 	reporting           []string                     // operations that wait to signal their end
 	starting            map[string]bool              // operations whose start is under way
 	operations          map[string]*simExecution
-	long                *workflow.Info // of a run with a long history
+	pages               map[string]json.RawMessage // what each page holds
+	long                *workflow.Info             // of a run with a long history
 	seen                *simSeen
 }
 
@@ -71,7 +72,7 @@ func newSimBench(script simScript) *simBench {
 	suite.SetLogger(sdklog.NewStructuredLogger(slog.New(slog.NewTextHandler(io.Discard, nil))))
 	b := &simBench{
 		TestWorkflowEnvironment: suite.NewTestWorkflowEnvironment(), script: script, begin: day,
-		seen: &simSeen{}, starting: map[string]bool{}, operations: map[string]*simExecution{},
+		seen: &simSeen{}, starting: map[string]bool{}, operations: map[string]*simExecution{}, pages: map[string]json.RawMessage{},
 	}
 	b.SetStartTime(day)
 	b.SetTestTimeout(30 * time.Second)
@@ -85,7 +86,7 @@ func newSimBench(script simScript) *simBench {
 	if err != nil {
 		panic(err)
 	}
-	Register(b, cat, Options{MaxRunSignals: script.maxRunSignals, Linger: script.linger, MaxRunEvents: longHistory})
+	Register(b, cat, Options{MaxRunSignals: script.maxRunSignals, Linger: script.linger, MaxRunEvents: longHistory, PageBytes: script.pageBytes})
 	return b
 }
 

@@ -36,6 +36,10 @@ func (b *simBench) engine(ctx workflow.Context, activity string, request any) wo
 			settable.Set(b.reread(r.Rerun.OperationID), nil)
 		case protocol.ReadCheckpointRequest:
 			settable.Set(protocol.Heartbeat{Checkpoint: []byte(b.execution(r.OperationID).heartbeat)}, nil)
+		case protocol.PageAddress:
+			settable.Set(b.pages[r.WorkflowID], nil)
+		case protocol.FindInPagesRequest:
+			settable.Set(b.findInPages(r), nil)
 		case protocol.PredecessorRequest:
 			settable.Set(protocol.Predecessor{Look: protocol.PredecessorNone}, nil)
 		default:

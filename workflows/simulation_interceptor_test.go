@@ -75,6 +75,9 @@ func (o *simOutbound) GetInfo(ctx workflow.Context) *workflow.Info {
 func (o *simOutbound) ExecuteChildWorkflow(ctx workflow.Context, name string, args ...any) workflow.ChildWorkflowFuture {
 	options := workflow.GetChildWorkflowOptions(ctx)
 	id, ok := protocol.OperationID(options.WorkflowID)
+	if content, isPage := args[0].(pageContent); isPage {
+		return o.bench.startPage(ctx, options.WorkflowID, content)
+	}
 	if !ok {
 		return o.Next.ExecuteChildWorkflow(ctx, name, args...)
 	}
@@ -93,6 +96,9 @@ func (o *simOutbound) ExecuteChildWorkflow(ctx workflow.Context, name string, ar
 // server keeps the signal, the test environment has nowhere to put it.
 func (o *simOutbound) SignalExternalWorkflow(ctx workflow.Context, workflowID, runID, name string, arg any) workflow.Future {
 	b := o.bench
+	if _, _, isPage := protocol.ParsePageWorkflowID(workflowID); isPage {
+		return b.releasePage(ctx, workflowID)
+	}
 	if id, ok := protocol.OperationID(workflow.GetInfo(ctx).WorkflowExecution.ID); ok && b.isServing() && !b.begun {
 		b.reporting = append(b.reporting, id)
 		_ = workflow.Await(ctx, func() bool { return b.begun || !b.isServing() })

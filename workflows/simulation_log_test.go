@@ -82,6 +82,7 @@ type simOutcome struct {
 type simSeen struct {
 	log     []simLogged
 	states  []protocol.SerializerState // each chain's last
+	pages   int                        // pages that were started
 	adopted int                        // heads that were left to a next run
 	calls   int                        // of handlers
 	renewed int                        // operations that continued as new

@@ -14,6 +14,7 @@ import (
 // the model learns from the order in which they were seen.
 type simScript struct {
 	maxRunSignals int
+	pageBytes     int // small ones, so that most queues cross pages
 	maxRunCalls   int // how often an operation's handler is called in one run
 	linger        time.Duration
 	events        []simEvent
