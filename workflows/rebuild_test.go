@@ -10,6 +10,8 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 	historypb "go.temporal.io/api/history/v1"
 	"pgregory.net/rapid"
+
+	"github.com/seriatim-go/seriatim/protocol"
 )
 
 // The server may close a run after any event. Whenever it does, what is rebuilt
@@ -49,6 +51,7 @@ func requireRebuilt(t require.TestingT, events []*historypb.HistoryEvent) {
 			continue // it had nothing left, or handed it over by itself
 		}
 		requireHead(t, wanted, queue, at)
+		requireTokenHeld(t, wanted, queue, at)
 		requireQueued(t, whole, wanted, queue, at)
 	}
 }
@@ -67,6 +70,23 @@ func requireHead(t require.TestingT, wanted *reading, queue *Queue, at string) {
 		head = queue.Head.Operation.ID
 	}
 	require.Equal(t, wanted.head, head, "head %s", at)
+}
+
+// requireTokenHeld compares what keeps the token, and its policy.
+func requireTokenHeld(t require.TestingT, wanted *reading, queue *Queue, at string) {
+	failure := ""
+	if queue.Failure != nil {
+		failure = queue.Failure.OperationID
+	}
+	require.Equal(t, wanted.failure, failure, "the failure that holds the token %s", at)
+	if wanted.heldUntil == nil { // else it ends by itself, at a time that no event tells
+		require.Equal(t, wanted.held, queue.Hold != nil, "held %s", at)
+	}
+	wantedPolicy := wanted.policy
+	if wantedPolicy.OnFailure == protocol.ContinueOnFailure {
+		wantedPolicy.OnFailure = ""
+	}
+	require.Equal(t, wantedPolicy, queue.Policy, "policy %s", at)
 }
 
 // requireQueued: whatever was accepted and has no execution is there once, in
