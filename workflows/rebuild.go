@@ -2,7 +2,6 @@ package workflows
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -97,6 +96,7 @@ type rebuild struct {
 
 	// What arrived since the last workflow task: a task sees all of it at once.
 	signals   []converter.RawValue
+	ends      []rebuiltEnd
 	updates   []*historypb.WorkflowExecutionUpdateAcceptedEventAttributes
 	cancelled bool
 
@@ -119,6 +119,13 @@ type rebuild struct {
 	// toCancel is the head when the token was cancelled: whether it was asked is
 	// not known.
 	toCancel string
+}
+
+// rebuiltEnd is an execution that ended.
+type rebuiltEnd struct {
+	child rebuiltChild
+	end   end
+	at    time.Time
 }
 
 // rebuiltRerun is an operation to run again, and what the engine knew of it.
@@ -268,8 +275,8 @@ func (r *rebuild) unanswered(scheduled int64) {
 	}
 }
 
-// flush does what a workflow task does first: take in the signals, then answer
-// the updates, then see the cancellation.
+// flush does what a workflow task does first: take in the signals, note what
+// ended, then answer the updates, then see the cancellation.
 func (r *rebuild) flush(now time.Time) {
 	if r.queue == nil {
 		r.begin()
@@ -279,6 +286,9 @@ func (r *rebuild) flush(now time.Time) {
 	}
 	for _, raw := range r.signals {
 		r.queue.take(raw, r.refused, now)
+	}
+	for _, e := range r.ends {
+		r.ended(e)
 	}
 	r.task = now
 	r.queue.ReleaseIfDue(now)
@@ -291,25 +301,7 @@ func (r *rebuild) flush(now time.Time) {
 	if r.cancelled {
 		r.cancelAll(cancelledReason)
 	}
-	r.signals, r.cancelled = nil, false
-}
-
-func (r *rebuild) cancelAll(reason string) {
-	r.queue.CancelAll(reason)
-	if r.queue.Head != nil {
-		r.toCancel = r.queue.Head.Operation.ID
-	}
-}
-
-// carryOut does what updates asked for; while the run looked back they waited.
-func (r *rebuild) carryOut() {
-	if r.looking {
-		return
-	}
-	for _, update := range r.updates {
-		r.apply(update, r.task)
-	}
-	r.updates = nil
+	r.signals, r.ends, r.cancelled = nil, nil, false
 }
 
 func (r *rebuild) begin() {
@@ -325,122 +317,6 @@ func (r *rebuild) begin() {
 	if r.before != nil && r.before.state.Queue != nil && refused == "" {
 		r.queue = r.queue.takeOver(r.before.state.Queue, r.before.byServer)
 	}
-}
-
-// apply carries out an update that the run accepted; what its handler refused
-// then is refused now, and what it had answered before is not done again.
-func (r *rebuild) apply(update *historypb.WorkflowExecutionUpdateAcceptedEventAttributes, now time.Time) {
-	input, id := update.GetAcceptedRequest().GetInput(), update.GetAcceptedRequest().GetMeta().GetUpdateId()
-	raw := rawPayload(input.GetArgs(), 0)
-	if raw.Payload() == nil || r.answers.find(id) != nil {
-		return
-	}
-	if name := input.GetName(); name == protocol.RerunUpdateName || name == protocol.PrependUpdateName {
-		return // it is done when what it asked the engine is answered
-	}
-	answer, err := r.carryOutUpdate(input.GetName(), raw.Payload().GetData(), now)
-	if isPaged(err) || errors.Is(err, &protocol.Refusal{Type: protocol.ErrTypeBusy}) {
-		r.pages.searches[id] = update // it is done when the engine has looked in the pages
-		return
-	}
-	r.answers.add(id, answer, err)
-}
-
-// carryOutUpdate does what the update's handler did.
-func (r *rebuild) carryOutUpdate(name string, encoded []byte, now time.Time) (answer any, err error) {
-	switch name {
-	case protocol.PostponeUpdateName:
-		return withRequest(encoded, func(p protocol.PostponeRequest) (any, error) {
-			return r.queue.act(p.OperationID, p, taken(protocol.ActionPostpone, now, p.Reason, p.Identity))
-		})
-	case protocol.CancelUpdateName, protocol.ResumeUpdateName, protocol.PauseUpdateName:
-		return withRequest(encoded, func(a protocol.ActionRequest) (any, error) {
-			return r.queue.act(a.OperationID, protocol.PostponeRequest{}, taken(protocol.Action(name), now, a.Reason, a.Identity))
-		})
-	case protocol.HoldUpdateName:
-		return withRequest(encoded, func(h protocol.HoldRequest) (any, error) {
-			r.queue.HoldToken(h, now)
-			return r.queue.State(now), nil
-		})
-	case protocol.SetPolicyUpdateName:
-		return withRequest(encoded, func(p protocol.PolicyRequest) (any, error) {
-			r.queue.SetPolicy(p)
-			return r.queue.State(now), nil
-		})
-	}
-	return withRequest(encoded, func(t protocol.TokenRequest) (any, error) {
-		switch name {
-		case protocol.ReleaseUpdateName:
-			r.queue.Release(now)
-		case protocol.SkipUpdateName:
-			r.queue.Skip()
-		case protocol.CancelAllUpdateName:
-			r.cancelAll(withReason(cancelledReason, t.Reason))
-		}
-		return r.queue.State(now), nil
-	})
-}
-
-func withRequest[T any](encoded []byte, do func(T) (any, error)) (any, error) {
-	var request T
-	if err := json.Unmarshal(encoded, &request); err != nil {
-		return nil, err
-	}
-	return do(request)
-}
-
-// started takes an operation out of the queue since the run asked for its
-// execution. Whether that came to be is found out by whoever adopts the head.
-func (r *rebuild) started(event *historypb.HistoryEvent) error {
-	a := event.GetStartChildWorkflowExecutionInitiatedEventAttributes()
-	if _, _, isPage := protocol.ParsePageWorkflowID(a.GetWorkflowId()); isPage {
-		return r.pageInitiated(event)
-	}
-	id, ok := protocol.OperationID(a.GetWorkflowId())
-	if !ok {
-		return fmt.Errorf("workflow id %q is not one of an operation", a.GetWorkflowId())
-	}
-	if slices.ContainsFunc(r.queue.Ended, func(e Entry) bool { return e.Operation.ID == id }) {
-		r.children[event.GetEventId()] = rebuiltChild{id: id, ended: true}
-		return nil
-	}
-	at, err := r.queue.waitingAt(id)
-	if r.queue.Head != nil && r.queue.Head.Operation.ID == id {
-		err = nil // started once more, since nothing had its id after all
-	} else if err == nil {
-		r.queue.makeHead(at, r.task)
-	}
-	r.children[event.GetEventId()] = rebuiltChild{id: id}
-	return err
-}
-
-// closed notes the end of an execution.
-func (r *rebuild) closed(initiated int64, status protocol.StatusCode) {
-	child, known := r.children[initiated]
-	delete(r.children, initiated)
-	switch {
-	case !known:
-	case child.ended:
-		r.queue.EndedClosed(child.id, end{status: status}, r.last)
-	case r.queue.Head != nil && r.queue.Head.Operation.ID == child.id:
-		r.queue.HeadCompleted(end{status: status}, r.last)
-	}
-}
-
-// looked notes what the engine saw of an adopted head; it looks at executions
-// that only record an end too.
-func (r *rebuild) looked(id string, answer converter.RawValue) error {
-	var seen protocol.AwaitReply
-	if err := json.Unmarshal(answer.Payload().GetData(), &seen); err != nil || r.queue.Head == nil || r.queue.Head.Operation.ID != id {
-		return err
-	}
-	ours := seen.Token == r.queue.Token && seen.Sequence == r.queue.Head.Sequence
-	if seen.Closed && ours {
-		r.queue.HeadCompleted(end{status: seen.Status}, r.last)
-	} else if seen.Found && !ours {
-		r.queue.HeadCompleted(end{duplicate: true}, r.last)
-	}
-	return nil
 }
 
 // rawPayload is one of the payloads, empty where there is none.

@@ -32,6 +32,9 @@ type historyWriter struct {
 	ended   []writtenEntry
 	running map[int64]string // executions by their event
 	head    int64            // the head's
+
+	failed, stands bool // the head did, as the next task will see; the token does since then
+	policy         protocol.FailurePolicy
 }
 
 type writtenEntry struct {
@@ -131,6 +134,14 @@ func (w *historyWriter) closeOne() {
 	delete(w.running, initiated)
 	if initiated == w.head {
 		w.head = 0
+		if w.failed = rapid.Bool().Draw(w.T, "fails"); w.failed {
+			w.write(enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_FAILED, func(e *historypb.HistoryEvent) {
+				e.Attributes = &historypb.HistoryEvent_ChildWorkflowExecutionFailedEventAttributes{
+					ChildWorkflowExecutionFailedEventAttributes: &historypb.ChildWorkflowExecutionFailedEventAttributes{InitiatedEventId: initiated},
+				}
+			})
+			return
+		}
 	}
 	w.write(enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED, func(e *historypb.HistoryEvent) {
 		e.Attributes = &historypb.HistoryEvent_ChildWorkflowExecutionCompletedEventAttributes{
@@ -160,11 +171,14 @@ func (w *historyWriter) task() {
 		w.waiting = append(w.waiting, entry)
 	}
 	w.submitted = nil
-	if w.cancelled {
-		w.ended, w.waiting, w.cancelled = append(w.ended, w.waiting...), nil, false
+	w.stands = w.stands || w.failed && w.policy == protocol.HoldOnFailure
+	if w.cancelled || w.failed && w.policy == protocol.CancelRestOnFailure {
+		w.ended, w.waiting = append(w.ended, w.waiting...), nil
 	}
+	w.cancelled, w.failed = false, false
 	w.updates(read)
-	if w.head == 0 && len(w.waiting) > 0 {
+	w.tokenUpdates()
+	if w.head == 0 && len(w.waiting) > 0 && !w.stands {
 		entry := w.waiting[0]
 		w.waiting = w.waiting[1:]
 		w.head = w.start(entry)
@@ -205,6 +219,23 @@ func (w *historyWriter) updates(now time.Time) {
 		w.update(protocol.PostponeUpdateName, protocol.PostponeRequest{OperationID: entry.operation.ID, Until: until})
 		if w.waiting[at].operation.PostponeUntil = &until; !until.After(now) {
 			w.waiting[at].operation.PostponeUntil = nil
+		}
+	}
+}
+
+// tokenUpdates change what becomes of the rest when an operation fails, and let
+// the token go on.
+func (w *historyWriter) tokenUpdates() {
+	switch rapid.IntRange(0, 3).Draw(w.T, "of the token") {
+	case 0:
+		w.policy = rapid.SampledFrom([]protocol.FailurePolicy{
+			protocol.HoldOnFailure, protocol.CancelRestOnFailure, protocol.ContinueOnFailure,
+		}).Draw(w.T, "on failure")
+		w.update(protocol.SetPolicyUpdateName, protocol.PolicyRequest{OnFailure: w.policy})
+	case 1:
+		if w.stands {
+			w.stands = false
+			w.update(protocol.SkipUpdateName, protocol.TokenRequest{})
 		}
 	}
 }

@@ -24,11 +24,17 @@ type reading struct {
 	postponements map[string]int
 	head          string
 	closed        string
+	policy        protocol.Policy
+	held          bool // by a person
+	heldUntil     *time.Time
+	failure       string // the operation whose failure holds the token
+	justFailed    string // the head, as the next task will see
 
 	initiated map[int64]string // executions by their event
 	looks     map[int64]string // engine looks by theirs
 	updates   map[int64]*historypb.WorkflowExecutionUpdateAcceptedEventAttributes
-	byServer  bool // the chain before was closed by the server
+	reruns    map[int64]protocol.RerunRequest // by the event that read what they run again
+	byServer  bool                            // the chain before was closed by the server
 	task      time.Time
 }
 
@@ -41,12 +47,13 @@ type readStart struct {
 func read(t require.TestingT, events []*historypb.HistoryEvent) *reading {
 	r := &reading{
 		names: map[string]string{}, tasks: map[time.Time]bool{}, started: map[string]*readStart{}, cancelled: map[string]bool{}, postponements: map[string]int{},
-		initiated: map[int64]string{}, looks: map[int64]string{},
+		initiated: map[int64]string{}, looks: map[int64]string{}, reruns: map[int64]protocol.RerunRequest{},
 		updates: map[int64]*historypb.WorkflowExecutionUpdateAcceptedEventAttributes{},
 	}
 	for _, e := range events {
 		r.event(t, e)
 	}
+	r.failed()
 	return r
 }
 
@@ -75,6 +82,7 @@ func (r *reading) event(t require.TestingT, e *historypb.HistoryEvent) {
 		r.task = e.GetEventTime().AsTime()
 	case enumspb.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
 		r.tasks[r.task] = true
+		r.failed()
 	default:
 		r.executionClosed(e)
 	}
@@ -94,13 +102,19 @@ func (r *reading) takeOver(before *Queue, all bool) {
 	if before.Head != nil {
 		r.head = before.Head.Operation.ID
 	}
+	if r.held, r.policy = before.Hold != nil, before.Policy; r.held {
+		r.heldUntil = before.Hold.Until
+	}
+	if before.Failure != nil {
+		r.failure = before.Failure.OperationID
+	}
 	if !all {
 		return
 	}
 	for _, entry := range before.Ended {
 		r.cancelled[entry.Operation.ID] = true
 	}
-	left := slices.Concat(before.Waiting, before.Ended)
+	left := slices.Concat(before.Front, before.Waiting, before.Ended)
 	slices.SortFunc(left, func(a, b Entry) int { return int(a.Sequence - b.Sequence) })
 	var accepted []string
 	for _, entry := range left {
@@ -131,27 +145,74 @@ func (r *reading) submitted(data []byte) {
 	if one.OperationType == "" || one.RecurrencePattern != "" || known {
 		return
 	}
+	if r.policy.MaxQueued > 0 && len(r.queued()) >= r.policy.MaxQueued {
+		return
+	}
 	r.accepted = append(r.accepted, one.ID)
+}
+
+// queued are those that were accepted, have not been started and not ended.
+func (r *reading) queued() (ids []string) {
+	for _, id := range r.accepted {
+		if r.started[id] == nil && !r.cancelled[id] {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }
 
 // updated: these histories have no update that was accepted and then refused.
 func (r *reading) updated(t require.TestingT, a *historypb.WorkflowExecutionUpdateAcceptedEventAttributes) {
-	var request protocol.PostponeRequest
+	var request struct {
+		protocol.PolicyRequest
+		OperationID string
+		Until       *time.Time
+	}
 	input := a.GetAcceptedRequest().GetInput()
 	require.NoError(t, json.Unmarshal(input.GetArgs().GetPayloads()[0].GetData(), &request))
-	if input.GetName() == protocol.PostponeUpdateName {
+	switch input.GetName() {
+	case protocol.PostponeUpdateName, protocol.ResumeUpdateName:
 		r.postponements[request.OperationID]++
-	} else {
+	case protocol.CancelUpdateName:
 		r.cancelled[request.OperationID] = true
+	case protocol.CancelAllUpdateName:
+		r.cancelAll()
+	case protocol.HoldUpdateName:
+		r.held, r.heldUntil = true, request.Until
+	case protocol.ReleaseUpdateName:
+		r.held, r.heldUntil, r.failure = false, nil, ""
+	case protocol.SkipUpdateName:
+		r.failure = ""
+	case protocol.SetPolicyUpdateName:
+		r.setPolicy(request.PolicyRequest)
+	}
+}
+
+func (r *reading) setPolicy(request protocol.PolicyRequest) {
+	if request.OnFailure != "" {
+		r.policy.OnFailure = request.OnFailure
+	}
+	if request.MaxQueued != nil {
+		r.policy.MaxQueued = *request.MaxQueued
 	}
 }
 
 func (r *reading) cancelAll() {
-	for _, id := range r.accepted {
-		if r.started[id] == nil {
-			r.cancelled[id] = true
-		}
+	for _, id := range r.queued() {
+		r.cancelled[id] = true
 	}
+}
+
+// reread is an operation that is accepted again: every rerun of these histories
+// names its id and is granted.
+func (r *reading) reread(request protocol.RerunRequest) {
+	if r.failure != request.OperationID {
+		r.accepted = append(r.accepted, request.NewID)
+		return
+	}
+	r.failure = ""
+	at := len(r.accepted) - len(r.queued()) // nothing was started out of order
+	r.accepted = slices.Insert(r.accepted, at, request.NewID)
 }
 
 func (r *reading) initiate(t require.TestingT, e *historypb.HistoryEvent) {
@@ -181,10 +242,19 @@ func (r *reading) scheduled(t require.TestingT, e *historypb.HistoryEvent) {
 		require.NoError(t, json.Unmarshal(a.GetInput().GetPayloads()[0].GetData(), &request))
 		r.looks[e.GetEventId()] = protocol.OperationWorkflowID(request.OperationID)
 	}
+	if a.GetActivityType().GetName() == protocol.ReadOperationActivity {
+		var request protocol.ReadOperationRequest
+		require.NoError(t, json.Unmarshal(a.GetInput().GetPayloads()[0].GetData(), &request))
+		r.reruns[e.GetEventId()] = request.Rerun
+	}
 }
 
 func (r *reading) looked(t require.TestingT, a *historypb.ActivityTaskCompletedEventAttributes) {
 	look := r.looks[a.GetScheduledEventId()]
+	if look == protocol.ReadOperationActivity {
+		r.reread(r.reruns[a.GetScheduledEventId()])
+		return
+	}
 	if look == protocol.RebuildTokenActivity {
 		var before carried
 		require.NoError(t, json.Unmarshal(a.GetResult().GetPayloads()[0].GetData(), &before))
@@ -204,6 +274,18 @@ func (r *reading) looked(t require.TestingT, a *historypb.ActivityTaskCompletedE
 	}
 }
 
+// failed is SPEC 4.5, as a task sees it: after all that was submitted before.
+func (r *reading) failed() {
+	switch {
+	case r.justFailed == "":
+	case r.policy.OnFailure == protocol.HoldOnFailure:
+		r.failure = r.justFailed
+	case r.policy.OnFailure == protocol.CancelRestOnFailure:
+		r.cancelAll()
+	}
+	r.justFailed = ""
+}
+
 func (r *reading) executionClosed(e *historypb.HistoryEvent) {
 	initiated := int64(0)
 	switch e.GetEventType() {
@@ -216,5 +298,8 @@ func (r *reading) executionClosed(e *historypb.HistoryEvent) {
 	}
 	if id := r.initiated[initiated]; id != "" && id == r.head {
 		r.head = ""
+		if e.GetEventType() == enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_FAILED {
+			r.justFailed = id
+		}
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 	historypb "go.temporal.io/api/history/v1"
 	"pgregory.net/rapid"
+
+	"github.com/seriatim-go/seriatim/protocol"
 )
 
 // The server may close a run after any event. Whenever it does, what is rebuilt
@@ -48,6 +50,7 @@ func requireRebuilt(t require.TestingT, events []*historypb.HistoryEvent) {
 			continue // it had nothing left, or handed it over by itself
 		}
 		requireHead(t, wanted, queue, at)
+		requireTokenHeld(t, wanted, queue, at)
 		requireQueued(t, whole, wanted, queue, at)
 	}
 }
@@ -60,11 +63,28 @@ func requireHead(t require.TestingT, wanted *reading, queue *Queue, at string) {
 	require.Equal(t, wanted.head, head, "head %s", at)
 }
 
+// requireTokenHeld compares what keeps the token, and its policy.
+func requireTokenHeld(t require.TestingT, wanted *reading, queue *Queue, at string) {
+	failure := ""
+	if queue.Failure != nil {
+		failure = queue.Failure.OperationID
+	}
+	require.Equal(t, wanted.failure, failure, "the failure that holds the token %s", at)
+	if wanted.heldUntil == nil { // else it ends by itself, at a time that no event tells
+		require.Equal(t, wanted.held, queue.Hold != nil, "held %s", at)
+	}
+	wantedPolicy := wanted.policy
+	if wantedPolicy.OnFailure == protocol.ContinueOnFailure {
+		wantedPolicy.OnFailure = ""
+	}
+	require.Equal(t, wantedPolicy, queue.Policy, "policy %s", at)
+}
+
 // requireQueued: whatever was accepted and has no execution is there once, in
 // order; what was cancelled waits for its record and for nothing else.
 func requireQueued(t require.TestingT, whole, wanted *reading, queue *Queue, at string) {
 	var waiting, ended []string
-	left := slices.Concat(queue.Waiting, queue.Ended)
+	left := slices.Concat(queue.Front, queue.Waiting, queue.Ended)
 	for _, entry := range left {
 		id := entry.Operation.ID
 		if started := whole.started[id]; started != nil {
@@ -77,7 +97,7 @@ func requireQueued(t require.TestingT, whole, wanted *reading, queue *Queue, at 
 			}
 		}
 	}
-	for _, entry := range queue.Waiting {
+	for _, entry := range slices.Concat(queue.Front, queue.Waiting) {
 		waiting = append(waiting, entry.Operation.ID)
 	}
 	for _, entry := range queue.Ended {

@@ -126,6 +126,21 @@ func TestRecordedShapesHaveWhatTheyAreFor(t *testing.T) {
 	has("serializer-cancelled", enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED, nil)
 	has("serializer-duplicate-of-another", enumspb.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_FAILED, nil)
 	has("operation-canceled", enumspb.EVENT_TYPE_ACTIVITY_TASK_CANCELED, nil)
+	for _, name := range []string{"operation-paused-resumed", "operation-postponed-running"} {
+		has(name, enumspb.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED, asked(protocol.ReadCheckpointActivity))
+		has(name, enumspb.EVENT_TYPE_ACTIVITY_TASK_CANCELED, nil)
+	}
+	has("operation-suspended-resumed", enumspb.EVENT_TYPE_ACTIVITY_TASK_FAILED, nil)
+	has("operation-uncounted-retry", enumspb.EVENT_TYPE_TIMER_FIRED, nil)
+	has("operation-lock-broken", enumspb.EVENT_TYPE_TIMER_FIRED, nil)
+	has("operation-continued-1", enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW, nil)
+	has("serializer-held", enumspb.EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED, nil)
+	has("serializer-held-operation", enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED, nil)
+	has("serializer-held-for-a-time", enumspb.EVENT_TYPE_TIMER_FIRED, nil)
+	has("serializer-rerun-in-place", enumspb.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED, asked(protocol.ReadOperationActivity))
+	has("serializer-rerun-at-the-tail", enumspb.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED, asked(protocol.ReadOperationActivity))
+	has("serializer-cancel-rest", enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_FAILED, nil)
+	has("serializer-cancel-all", enumspb.EVENT_TYPE_REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED, nil)
 	has("operation-with-token", enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED, func(e *historypb.HistoryEvent) bool {
 		return e.GetWorkflowExecutionStartedEventAttributes().GetParentWorkflowExecution() != nil
 	})

@@ -24,8 +24,8 @@ func (w *simWriter) scene() {
 
 // clear has the token be free and empty.
 func (w *simWriter) clear() {
-	w.add(simEvent{action: simRelease})
 	w.add(simEvent{action: simSetPolicy, policy: simPolicy{onFailure: protocol.ContinueOnFailure}})
+	w.add(simEvent{action: simRelease}) // no failure holds it from now on
 	w.add(simEvent{action: simCancelAll})
 	w.pass(3) // by force, if need be
 }

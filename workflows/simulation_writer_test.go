@@ -85,8 +85,8 @@ func (w *simWriter) pass(gap int) {
 // settle has everything come to its end: first by itself, then by force.
 func (w *simWriter) settle() {
 	w.pass(30)
-	w.add(simEvent{action: simRelease})
 	w.add(simEvent{action: simSetPolicy, policy: simPolicy{onFailure: protocol.ContinueOnFailure}})
+	w.add(simEvent{action: simRelease}) // no failure holds it from now on
 	w.pass(100)
 	w.add(simEvent{action: simCancelAll})
 }

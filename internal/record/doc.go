@@ -5,7 +5,7 @@
 //
 //	SERIATIM_RECORD=1 go test ./internal/record
 //
-// SERIATIM_RECORD=name records that shape alone. A history that a released
+// SERIATIM_RECORD=name records that shape alone, or those named, with commas. A history that a released
 // version wrote is never recorded again: a change of the workflows' commands has
 // to replay it.
 package record

@@ -71,7 +71,7 @@ func newStage(t *testing.T, server *embedded.Server, name string, o workflows.Op
 func (s *stage) startWorker() {
 	binding := catalogue.Binding{Activity: "record", Retry: catalogue.Retry{MaxAttempts: 2, InitialSeconds: 0.1}}
 	heartbeats := binding
-	heartbeats.HeartbeatSeconds = 1
+	heartbeats.HeartbeatSeconds, heartbeats.CancelTimeoutSeconds = 1, 1
 	cat, err := catalogue.New(catalogue.Type{Key: "test.record", Binding: binding}, catalogue.Type{Key: "test.heartbeats", Binding: heartbeats})
 	require.NoError(s.t, err)
 	operations := worker.New(s.Client, s.name, worker.Options{Identity: identity})

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -35,8 +37,8 @@ func TestRecord(t *testing.T) {
 	source, err := embedded.Locate(context.Background(), embedded.Options{Out: os.Stderr})
 	require.NoError(t, err)
 	shared := start(t, source, nil)
-	for _, s := range shapes {
-		if wanted != "1" && wanted != s.name {
+	for _, s := range append(shapes, actionShapes...) {
+		if wanted != "1" && !slices.Contains(strings.Split(wanted, ","), s.name) {
 			continue
 		}
 		t.Run(s.name, func(t *testing.T) {

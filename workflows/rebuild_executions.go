@@ -1,0 +1,73 @@
+package workflows
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	historypb "go.temporal.io/api/history/v1"
+	"go.temporal.io/sdk/converter"
+
+	"github.com/seriatim-go/seriatim/protocol"
+)
+
+// What a run that is rebuilt did about executions.
+
+// started takes an operation out of the queue since the run asked for its
+// execution. Whether that came to be is found out by whoever adopts the head.
+func (r *rebuild) started(event *historypb.HistoryEvent) error {
+	a := event.GetStartChildWorkflowExecutionInitiatedEventAttributes()
+	if _, _, isPage := protocol.ParsePageWorkflowID(a.GetWorkflowId()); isPage {
+		return r.pageInitiated(event)
+	}
+	id, ok := protocol.OperationID(a.GetWorkflowId())
+	if !ok {
+		return fmt.Errorf("workflow id %q is not one of an operation", a.GetWorkflowId())
+	}
+	if slices.ContainsFunc(r.queue.Ended, func(e Entry) bool { return e.Operation.ID == id }) {
+		r.children[event.GetEventId()] = rebuiltChild{id: id, ended: true}
+		return nil
+	}
+	at, err := r.queue.waitingAt(id)
+	if r.queue.Head != nil && r.queue.Head.Operation.ID == id {
+		err = nil // started once more, since nothing had its id after all
+	} else if err == nil {
+		r.queue.makeHead(at, r.task)
+	}
+	r.children[event.GetEventId()] = rebuiltChild{id: id}
+	return err
+}
+
+// closed notes the end of an execution.
+func (r *rebuild) closed(initiated int64, status protocol.StatusCode) {
+	if child, known := r.children[initiated]; known {
+		delete(r.children, initiated)
+		r.ends = append(r.ends, rebuiltEnd{child, end{status: status}, r.last})
+	}
+}
+
+// looked notes what the engine saw of an adopted head; it looks at executions
+// that only record an end too.
+func (r *rebuild) looked(id string, answer converter.RawValue) error {
+	var seen protocol.AwaitReply
+	if err := json.Unmarshal(answer.Payload().GetData(), &seen); err != nil || r.queue.Head == nil || r.queue.Head.Operation.ID != id {
+		return err
+	}
+	ours := seen.Token == r.queue.Token && seen.Sequence == r.queue.Head.Sequence
+	if seen.Closed && ours {
+		r.ends = append(r.ends, rebuiltEnd{rebuiltChild{id: id}, end{status: seen.Status}, r.last})
+	} else if seen.Found && !ours && (seen.Closed || seen.Token != r.queue.Token) {
+		r.ends = append(r.ends, rebuiltEnd{rebuiltChild{id: id}, end{duplicate: true}, r.last})
+	}
+	return nil
+}
+
+// ended does what the run did about an end.
+func (r *rebuild) ended(e rebuiltEnd) {
+	switch {
+	case e.child.ended:
+		r.queue.EndedClosed(e.child.id, e.end, e.at)
+	case r.queue.Head != nil && r.queue.Head.Operation.ID == e.child.id:
+		r.queue.HeadCompleted(e.end, e.at)
+	}
+}
