@@ -21,7 +21,7 @@ var tokenRaces = []race{
 		"held before it", "held behind it",
 	}},
 	{"hold and the head's instant", holdAtTheInstant, []string{
-		"held before it", "it was starting",
+		"held before it", "it was starting", "held behind both",
 	}},
 	{"rerun and skip of a failure", rerunAndSkip, []string{
 		"rerun in its place, skip refused", "rerun at the end, skip acknowledged",
@@ -148,8 +148,9 @@ func holdAtTheInstant(r *round) (string, error) {
 	if err := r.submit(r.token, head, planned(plan{})); err != nil {
 		return "", err
 	}
-	_, err := r.strike(due, func() (asked, error) {
-		_, err := r.client.Hold(r.ctx, r.token, time.Time{}, "race")
+	var state protocol.SerializerState
+	_, err := r.strike(due, func() (_ asked, err error) {
+		state, err = r.client.Hold(r.ctx, r.token, time.Time{}, "race")
 		return asked{}, err
 	})
 	if err != nil {
@@ -162,6 +163,8 @@ func holdAtTheInstant(r *round) (string, error) {
 		return "", err
 	}
 	switch {
+	case state.Queued == 0:
+		return "held behind both", nil
 	case behind:
 		return "", errors.New("the one behind it started although the token was held")
 	case began:
