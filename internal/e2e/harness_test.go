@@ -73,6 +73,10 @@ func (s *site) work(ctx context.Context, r activities.Request) protocol.Outcome 
 	return s.works(ctx, r)
 }
 
+// siteLimit is how long a test may use its site, its waits for a turn beside the
+// other tests included.
+const siteLimit = 15 * time.Minute
+
 // newSite starts a worker against the server.
 func newSite(t *testing.T, server *embedded.Server, o workflows.Options) *site {
 	return newSiteIn(t, server, server.Namespace(), o)
@@ -80,7 +84,7 @@ func newSite(t *testing.T, server *embedded.Server, o workflows.Options) *site {
 
 func newSiteIn(t *testing.T, server *embedded.Server, namespace string, o workflows.Options) *site {
 	t.Helper()
-	return openSite(t, server, namespace, o, 5*time.Minute)
+	return openSite(t, server, namespace, o, siteLimit)
 }
 
 // newSiteFor is a site for a test that takes long.
