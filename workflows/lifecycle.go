@@ -158,7 +158,7 @@ func (l *Life) Postpone(until time.Time, asked protocol.Taken) {
 		l.Stop = &Stop{Until: &until}
 		l.set(protocol.Pausing, "", asked.On)
 	case until.After(asked.On):
-		r.PostponeUntil = &until
+		r.PostponeUntil, l.RetryOn = &until, nil // instead of whatever it waited for
 		l.set(protocol.Waiting, protocol.SuspendPostponed, asked.On)
 	default:
 		l.ready(asked.On)

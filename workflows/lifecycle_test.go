@@ -346,6 +346,18 @@ func TestARetryThatDoesNotCountWaits(t *testing.T) {
 	}
 }
 
+// SPEC 3.1: postponing what is Suspended reschedules it, earlier or later.
+func TestAPostponementReplacesTheWaitForARetry(t *testing.T) {
+	t.Parallel()
+	for _, until := range []time.Duration{time.Minute, 3 * time.Hour} {
+		l := aLife(in(protocol.InProgress), started)
+		l.Retried("not yet", protocol.FailureDetails{AfterSeconds: 7200}, day)
+		l.Postpone(day.Add(until), protocol.Taken{Action: protocol.ActionPostpone, On: day})
+		require.Equal(t, StepWait, l.Next(day.Add(until-1)))
+		require.Equal(t, StepRun, l.Next(day.Add(until)))
+	}
+}
+
 // SPEC 1.2, 6.5: seconds and retries add up over the calls; the start is the
 // first; a checkpoint that is too large is not taken.
 func TestWhatCallsLeaveBehindAddsUp(t *testing.T) {

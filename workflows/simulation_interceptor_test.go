@@ -3,6 +3,7 @@ package workflows
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 
 	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/workflow"
@@ -102,6 +103,7 @@ func (o *simOutbound) SignalExternalWorkflow(ctx workflow.Context, workflowID, r
 	if id, ok := protocol.OperationID(workflow.GetInfo(ctx).WorkflowExecution.ID); ok && b.isServing() && !b.begun {
 		b.reporting = append(b.reporting, id)
 		_ = workflow.Await(ctx, func() bool { return b.begun || !b.isServing() })
+		b.reporting = slices.DeleteFunc(b.reporting, func(waits string) bool { return waits == id })
 	}
 	return o.Next.SignalExternalWorkflow(ctx, workflowID, runID, name, arg)
 }

@@ -59,13 +59,9 @@ func (b *simBench) flush() {
 // stageWake lets the stage see that a serializer has begun.
 func (b *simBench) stageWake() {
 	b.SignalWorkflow("wake", nil)
-	if b.isServing() && !b.begun {
-		return
-	}
 	for _, id := range b.reporting {
 		b.wake(protocol.OperationWorkflowID(id))
 	}
-	b.reporting = nil
 }
 
 func (u *simUpdate) send() {
