@@ -54,7 +54,7 @@ func check(e evidence) *checker {
 	c.checkOverlaps()
 	c.checkWrites()
 	c.checkPostponed()
-	c.checkCancelled()
+	c.checkAsked()
 	for _, name := range e.failingTasks {
 		c.add(8, "%s: its workflow task fails", name)
 	}
@@ -135,8 +135,8 @@ func (c *checker) checkTwice() {
 			c.add(2, "%s has %d executions", id, len(executions))
 		}
 		for _, x := range executions {
-			if x.schedules > 1 {
-				c.add(2, "%s: its handler was scheduled %d times (run %s)", id, x.schedules, x.runID)
+			if x.doubled {
+				c.add(2, "%s: its handler was called again while it ran, or had succeeded (run %s)", id, x.runID)
 			}
 		}
 	}
@@ -147,8 +147,8 @@ func (c *checker) checkTwice() {
 	}
 	for id, attempts := range c.attemptsOf {
 		for i, a := range attempts {
-			if a.fence.N > 1 {
-				c.add(2, "%s: the fence of an attempt is %s: nothing schedules it again", id, a.fence)
+			if n := c.callsOf(id); int(a.fence.N) > n && !c.isRerun(id) { // that one goes on counting
+				c.add(2, "%s: the fence of an attempt is %s, and its handler was called %d times", id, a.fence, n)
 			}
 			if i > 0 && a.fence == attempts[i-1].fence {
 				c.add(2, "%s: attempt %s ran twice", id, a.fence)
@@ -158,6 +158,17 @@ func (c *checker) checkTwice() {
 			}
 		}
 	}
+}
+
+func (c *checker) callsOf(id string) (n int) {
+	for _, x := range c.executionsOf[id] {
+		n += len(x.calls)
+	}
+	return n
+}
+
+func (c *checker) isRerun(id string) bool {
+	return slices.ContainsFunc(c.asked, func(a asked) bool { return a.newID == id })
 }
 
 // checkPostponed finds what began too early (I5).
@@ -177,18 +188,6 @@ func (c *checker) checkPostponed() {
 }
 
 func byStart(a, b attempt) int { return a.start.Compare(b.start) }
-
-// checkCancelled finds what began although its cancel was acknowledged with
-// Canceled, which is said only of what has not started (I6).
-func (c *checker) checkCancelled() {
-	for _, acknowledged := range c.evidence.cancelled {
-		attempts := c.attemptsOf[acknowledged.id]
-		if acknowledged.status == protocol.Canceled && len(attempts) > 0 {
-			last := slices.MaxFunc(attempts, byStart)
-			c.add(6, "%s ran; its last attempt began %s after its cancel was acknowledged", acknowledged.id, last.start.Sub(acknowledged.at))
-		}
-	}
-}
 
 // staleAttempts counts attempts that still ran when a newer attempt of their
 // operation, or a later operation of their token, had begun.

@@ -34,7 +34,7 @@ func ran(id, token string, sequence int64, number int32, start, end int) attempt
 func closed(id, token string, sequence int64, ms int) execution {
 	return execution{
 		id: id, runID: "run of " + id, token: token, hash: "hash of " + id, sequence: sequence,
-		status: "Completed", started: at(0), closed: at(ms), schedules: 1,
+		status: "Completed", started: at(0), closed: at(ms), calls: []call{{at(ms - 120), at(ms - 110)}},
 	}
 }
 
@@ -54,6 +54,15 @@ func sound() evidence {
 	}
 }
 
+// ask has something asked of an operation, and answered at once.
+func (e *evidence) ask(verb, id string, ms int) {
+	e.asked = append(e.asked, asked{verb: verb, id: id, token: "t", called: at(ms - 1), acknowledged: at(ms)})
+}
+
+func (e *evidence) hold(token string, ms int, until *time.Time) {
+	e.asked = append(e.asked, asked{verb: protocol.HoldUpdateName, token: token, until: until, called: at(ms - 1), acknowledged: at(ms)})
+}
+
 // other is the id of a with another content, acknowledged.
 func other(token string, ms int) submitted {
 	s := sent("a", token, ms)
@@ -64,7 +73,7 @@ func other(token string, ms int) submitted {
 // The harness is worth something only if each invariant can go red.
 func TestCheckFindsEachViolation(t *testing.T) {
 	t.Parallel()
-	due := at(150)
+	due, before, late := at(150), at(280), at(320)
 	for _, tc := range []struct {
 		name  string
 		spoil func(*evidence)
@@ -108,8 +117,20 @@ func TestCheckFindsEachViolation(t *testing.T) {
 		{"two starts by serializers", func(e *evidence) {
 			e.children = append(e.children, childStart{"a", "another run"})
 		}, []int{2}},
-		{"scheduled twice", func(e *evidence) { e.executions[0].schedules = 2 }, []int{2}},
-		{"a fence that was scheduled twice", func(e *evidence) { e.attempts[0].fence.N = 2 }, []int{2}},
+		{"called while it ran", func(e *evidence) { e.executions[0].doubled = true }, []int{2}},
+		{"a fence of a call that there was not", func(e *evidence) { e.attempts[0].fence.N = 2 }, []int{2}},
+		{"called again", func(e *evidence) {
+			e.attempts[0].fence.N = 2
+			e.executions[0].calls = append(e.executions[0].calls, call{at(95), at(100)})
+		}, nil},
+		{"run again in its place", func(e *evidence) {
+			e.asked = []asked{{verb: protocol.RerunUpdateName, id: "a", token: "t", newID: "b", called: at(220), acknowledged: at(230)}}
+			e.attempts[1].fence = protocol.Fence{Sequence: 1, N: 2, Attempt: 1}
+			e.executions[1].sequence = 2
+		}, nil},
+		{"a rerun that is not there", func(e *evidence) {
+			e.asked = []asked{{verb: protocol.RerunUpdateName, id: "a", token: "t", newID: "c", called: at(220), acknowledged: at(230)}}
+		}, []int{1}},
 		{"one attempt, run twice", func(e *evidence) {
 			e.attempts = append(e.attempts, ran("a", "t", 1, 1, 201, 205))
 		}, []int{2}},
@@ -164,11 +185,34 @@ func TestCheckFindsEachViolation(t *testing.T) {
 		}, nil},
 		{"a lock holder was refused", func(e *evidence) { e.executions[1].stale = true }, []int{4}},
 		{"began before it was due", func(e *evidence) { e.submitted[0].PostponeUntil = &due }, []int{5}},
-		{"ran although it was cancelled", func(e *evidence) {
-			e.cancelled = []cancelled{{"b", at(250), protocol.Canceled}}
-		}, []int{6}},
-		{"was cancelled while it ran", func(e *evidence) {
-			e.cancelled = []cancelled{{"b", at(350), protocol.Canceling}}
+		{"began although it was cancelled", func(e *evidence) { e.ask(protocol.CancelUpdateName, "b", 250) }, []int{6}},
+		{"was cancelled while it ran", func(e *evidence) { e.ask(protocol.CancelUpdateName, "b", 350) }, nil},
+		{"began although it was paused", func(e *evidence) { e.ask(protocol.PauseUpdateName, "b", 250) }, []int{6}},
+		{"was handed out although it was paused", func(e *evidence) { e.ask(protocol.PauseUpdateName, "b", 295) }, []int{6}},
+		{"was paused while it ran", func(e *evidence) { e.ask(protocol.PauseUpdateName, "b", 305) }, nil},
+		{"was paused, and resumed", func(e *evidence) {
+			e.ask(protocol.PauseUpdateName, "b", 250)
+			e.ask(protocol.ResumeUpdateName, "b", 280)
+		}, nil},
+		{"was paused without an answer", func(e *evidence) {
+			e.ask(protocol.PauseUpdateName, "b", 250)
+			e.asked[0].acknowledged = time.Time{}
+		}, nil},
+		{"began although it was postponed", func(e *evidence) {
+			e.ask(protocol.PostponeUpdateName, "b", 250)
+			e.asked[0].until = &late
+		}, []int{5}},
+		{"began after its postponement", func(e *evidence) {
+			e.ask(protocol.PostponeUpdateName, "b", 250)
+			e.asked[0].until = &due
+		}, nil},
+		{"began while its token was held", func(e *evidence) { e.hold("t", 250, nil) }, []int{6}},
+		{"began while another token was held", func(e *evidence) { e.hold("u", 250, nil) }, nil},
+		{"was on its way when its token was held", func(e *evidence) { e.hold("t", 295, nil) }, nil},
+		{"began after the hold ended", func(e *evidence) { e.hold("t", 220, &before) }, nil},
+		{"began after the token was released", func(e *evidence) {
+			e.hold("t", 250, nil)
+			e.asked = append(e.asked, asked{verb: protocol.ReleaseUpdateName, token: "t", called: at(280)})
 		}, nil},
 		{"ended as no operation does", func(e *evidence) { e.executions[1].status = "Terminated" }, []int{7}},
 		{"still open", func(e *evidence) { e.executions[1].closed = time.Time{} }, []int{7, 10}},

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/seriatim-go/seriatim/protocol"
@@ -13,7 +14,7 @@ import (
 // records.
 type evidence struct {
 	submitted  []submitted
-	cancelled  []cancelled
+	asked      []asked
 	attempts   []attempt
 	processes  []processLife
 	writes     []write
@@ -32,13 +33,6 @@ type submitted struct {
 	submitter, step, place int // place counts within the submitter's log
 	called                 time.Time
 	acknowledged           time.Time // zero: it was not
-}
-
-// cancelled is a cancel that was acknowledged.
-type cancelled struct {
-	id     string
-	at     time.Time
-	status protocol.StatusCode
 }
 
 // attempt is one run of a handler.
@@ -68,9 +62,35 @@ type execution struct {
 	status                 string
 	started                time.Time
 	closed                 time.Time // zero: it is open
-	schedules              int       // how often its handler was scheduled
+	calls                  []call    // of its handler
+	doubled                bool      // it was called while it ran, or had succeeded
 	timedOut               bool      // the last attempt timed out
 	stale                  bool      // its end is that the target refused its write
+}
+
+// joinRuns makes one of the runs of an operation that continued as new: it is
+// known by its first.
+func (e *evidence) joinRuns(firsts map[string]string) {
+	slices.SortStableFunc(e.executions, func(a, b execution) int { return a.started.Compare(b.started) })
+	var joined []execution
+	for _, x := range e.executions {
+		first := firsts[x.runID]
+		at := slices.IndexFunc(joined, func(before execution) bool { return before.runID == first })
+		if at < 0 {
+			joined = append(joined, x)
+			continue
+		}
+		before := &joined[at]
+		before.status, before.closed, before.stale = x.status, x.closed, x.stale
+		before.calls = append(before.calls, x.calls...)
+		before.doubled, before.timedOut = before.doubled || x.doubled, before.timedOut || x.timedOut
+	}
+	e.executions = joined
+	for i := range e.attempts {
+		if first := firsts[e.attempts[i].runID]; first != "" {
+			e.attempts[i].runID = first
+		}
+	}
 }
 
 // odd says that it closed as no operation may.
@@ -84,7 +104,8 @@ type childStart struct{ id, runID string }
 // reject is a submission that a serializer turned down, visibly.
 type reject struct{ token, id, errorType string }
 
-// readSubmitters joins the calls and answers in the submitters' logs.
+// readSubmitters joins the calls and answers in the logs of the submitters and the
+// caretaker.
 func (e *evidence) readSubmitters(folder string) error {
 	for number := range submitters {
 		lines, err := readJournal[submitLine](filepath.Join(folder, fmt.Sprintf("submitter-%d.jsonl", number)))
@@ -93,7 +114,9 @@ func (e *evidence) readSubmitters(folder string) error {
 		}
 		e.joinSubmitter(lines)
 	}
-	return nil
+	lines, err := readJournal[submitLine](filepath.Join(folder, caretakerLog))
+	e.joinSubmitter(lines)
+	return err
 }
 
 func (e *evidence) joinSubmitter(lines []submitLine) {
@@ -109,8 +132,8 @@ func (e *evidence) joinSubmitter(lines []submitLine) {
 		if line.Event != "call" {
 			continue
 		}
-		if line.Cancel != "" && answer.Acknowledged {
-			e.cancelled = append(e.cancelled, cancelled{line.Cancel, answer.At, answer.Status})
+		if line.Verb != "" {
+			e.asked = append(e.asked, asked{line.Verb, line.ID, line.Token, line.NewID, line.Until, line.At, answer.At, answer.Status})
 		}
 		for _, s := range line.Submissions {
 			place++

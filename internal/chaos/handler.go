@@ -78,7 +78,7 @@ func (h *handler) attempt(ctx context.Context, r activities.Request, w work) pro
 	if outcome := h.write(r); outcome != nil {
 		return *outcome
 	}
-	if outcome := h.work(ctx, r.Fence.Attempt, w); outcome != nil {
+	if outcome := h.work(ctx, r.Fence, w); outcome != nil {
 		return *outcome
 	}
 	if outcome := h.write(r); outcome != nil {
@@ -91,8 +91,9 @@ func (h *handler) attempt(ctx context.Context, r activities.Request, w work) pro
 const panicCode = "Panic"
 
 // work takes its time and answers an end other than success.
-func (h *handler) work(ctx context.Context, attempt int32, w work) *protocol.Outcome {
-	if w.Kind == workHangs && attempt == 1 {
+func (h *handler) work(ctx context.Context, fence protocol.Fence, w work) *protocol.Outcome {
+	attempt := fence.Attempt
+	if w.Kind == workHangs && attempt == 1 && fence.N == 1 {
 		time.Sleep(startToClose + 2*time.Second)
 		return nil
 	}
@@ -104,6 +105,8 @@ func (h *handler) work(ctx context.Context, attempt int32, w work) *protocol.Out
 	}
 	var outcome protocol.Outcome
 	switch failing := int(attempt) <= w.Failures; {
+	case w.Kind == workSuspends && fence.N == 1:
+		outcome = protocol.Suspension("Question", "this operation asks for a person")
 	case w.Kind == workFails:
 		outcome = protocol.Failure("Poison", "this operation fails for good")
 	case w.Kind == workRetries && failing:

@@ -24,13 +24,15 @@ type observer struct {
 
 	mu        sync.Mutex
 	evidence  *evidence
-	runs      int // of serializers
-	adoptions int // of them that took over an operation of the run before
+	runs      int               // of serializers
+	adoptions int               // of them that took over an operation of the run before
+	renewed   int               // operations' runs that continued another
+	firsts    map[string]string // the first run of each run of an operation
 }
 
 // observe reads every execution and every history that there is.
 func (s *site) observe(ctx context.Context, e *evidence) (*observer, error) {
-	o := &observer{site: s, evidence: e, replayer: newReplayer()}
+	o := &observer{site: s, evidence: e, replayer: newReplayer(), firsts: make(map[string]string)}
 	e.open = make(map[string]bool)
 	for workflowType, read := range map[string]func(context.Context, *workflowpb.WorkflowExecutionInfo) error{
 		protocol.OperationWorkflow: o.readOperation, protocol.SerializerWorkflow: o.readSerializer,
@@ -48,6 +50,7 @@ func (s *site) observe(ctx context.Context, e *evidence) (*observer, error) {
 			return nil, err
 		}
 	}
+	e.joinRuns(o.firsts)
 	return o, nil
 }
 
@@ -123,44 +126,18 @@ func (o *observer) readOperation(ctx context.Context, info *workflowpb.WorkflowE
 			}
 		}
 	}
+	reading := newReading(&x)
 	for _, event := range events {
-		x.read(event)
+		reading.read(event)
 	}
+	first := events[0].GetWorkflowExecutionStartedEventAttributes().GetFirstExecutionRunId()
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.firsts[x.runID] = first; first != x.runID {
+		o.renewed++
+	}
 	o.evidence.executions = append(o.evidence.executions, x)
 	return nil
-}
-
-// read takes one event of its history in.
-func (x *execution) read(event *historypb.HistoryEvent) {
-	switch event.GetEventType() {
-	case enumspb.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
-		x.schedules++
-	case enumspb.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT:
-		x.timedOut = true
-	case enumspb.EVENT_TYPE_ACTIVITY_TASK_FAILED:
-		var details protocol.FailureDetails
-		failure := event.GetActivityTaskFailedEventAttributes().GetFailure().GetApplicationFailureInfo()
-		_ = converter.GetDefaultDataConverter().FromPayloads(failure.GetDetails(), &details) // a panic has none
-		x.stale = details.Code == staleCode
-	case enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED:
-		x.close("Completed", event)
-	case enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED:
-		x.close("Failed", event)
-	case enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED:
-		x.close("Canceled", event)
-	case enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED:
-		x.close("Terminated", event)
-	case enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT:
-		x.close("TimedOut", event)
-	case enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW:
-		x.close("ContinuedAsNew", event)
-	}
-}
-
-func (x *execution) close(status string, event *historypb.HistoryEvent) {
-	x.status, x.closed = status, event.GetEventTime().AsTime()
 }
 
 // readSerializer notes one run of a Serializer.

@@ -36,10 +36,11 @@ type work struct {
 // The kinds of work.
 const (
 	workSucceeds = "succeeds"
-	workFails    = "fails"   // for good
-	workRetries  = "retries" // fails so often, and may then succeed
-	workPanics   = "panics"  // as workRetries
-	workHangs    = "hangs"   // its first attempt outlives its lock and ignores that
+	workFails    = "fails"    // for good
+	workRetries  = "retries"  // fails so often, and may then succeed
+	workPanics   = "panics"   // as workRetries
+	workHangs    = "hangs"    // its first attempt outlives its lock and ignores that
+	workSuspends = "suspends" // its first call asks for a person
 )
 
 // planned is one operation of a plan. Its instants are counted from the begin of
@@ -62,12 +63,14 @@ func (p planned) operation(begin time.Time) protocol.Operation {
 	return o
 }
 
-// step is one thing that a submitter does: submit a batch, or cancel one.
+// step is one thing that a submitter does: submit a batch, cancel one, or ask
+// for something else.
 type step struct {
 	At         time.Duration `json:"at"`
 	Lane       int           `json:"lane"`
 	Operations []planned     `json:"operations,omitempty"`
 	Cancel     *planned      `json:"cancel,omitempty"`
+	Ask        *ask          `json:"ask,omitempty"`
 }
 
 // plan is what a seed decides.
@@ -86,6 +89,7 @@ func newPlan(o options, window time.Duration) plan {
 	for number := 0; number < o.operations; {
 		number += p.submit(number, o.operations-number)
 	}
+	p.asks()
 	for i := range p.Steps {
 		slices.SortStableFunc(p.Steps[i], func(a, b step) int { return cmp.Compare(a.At, b.At) })
 	}
@@ -168,10 +172,12 @@ func (p *planner) work() work {
 		w.Kind, w.Failures = workRetries, 1000
 	case n < 10:
 		w.Kind, w.Failures = workPanics, 1+p.rand.IntN(2)
-	case n < 14:
+	case n < 20:
 		w.Milliseconds = 500 + p.rand.IntN(2000)
-	case n < 15:
+	case n < 21:
 		w.Kind = workHangs
+	case n < 23:
+		w.Kind = workSuspends
 	}
 	return w
 }
@@ -206,5 +212,7 @@ func (p *planner) follow(submitter, lane int, at time.Duration, o planned) {
 		again.Operations[0].Work.Version = 2
 		again.Operations[0].Token = p.tokens[p.rand.IntN(len(p.tokens))]
 		p.add(submitter, again)
+	case n < 35:
+		p.askOf(submitter, lane, at, o)
 	}
 }

@@ -27,11 +27,15 @@ func TestAPlanHasWhatWasAskedFor(t *testing.T) {
 	p := newPlan(planOptions, time.Minute)
 	ids := make(map[string]int)
 	var cancels, postponed, poison, contents int
+	verbs := make(map[string]int)
 	for _, steps := range p.Steps {
 		require.True(t, slices.IsSortedFunc(steps, func(a, b step) int { return int(a.At - b.At) }))
 		for _, s := range steps {
 			if s.Cancel != nil {
 				cancels++
+			}
+			if s.Ask != nil {
+				verbs[s.Ask.Verb]++
 			}
 			for _, o := range s.Operations {
 				ids[o.ID]++
@@ -51,6 +55,11 @@ func TestAPlanHasWhatWasAskedFor(t *testing.T) {
 	require.Len(t, ids, planOptions.operations)
 	for name, n := range map[string]int{"cancels": cancels, "postponed": postponed, "poison": poison, "other contents": contents} {
 		require.Positive(t, n, name)
+	}
+	for _, verb := range []string{
+		protocol.PauseUpdateName, protocol.PostponeUpdateName, protocol.HoldUpdateName, protocol.SetPolicyUpdateName,
+	} {
+		require.Positive(t, verbs[verb], verb)
 	}
 	kinds := make(map[faultKind]int)
 	for _, f := range p.Faults {
@@ -122,7 +131,7 @@ func TestAnswersAreJoinedWithTheirCalls(t *testing.T) {
 	var e evidence
 	e.joinSubmitter([]submitLine{
 		{Event: "call", Step: 0, At: at(0), Submissions: []submission{{ID: "a"}, {ID: "b"}}},
-		{Event: "call", Step: 1, At: at(1), Cancel: "a"},
+		{Event: "call", Step: 1, At: at(1), Verb: protocol.CancelUpdateName, ID: "a"},
 		{Event: "answer", Step: 0, At: at(5), Acknowledged: true},
 		{Event: "answer", Step: 1, At: at(6), Error: "too late"},
 		{Event: "call", Step: 2, At: at(7), Submissions: []submission{{ID: "c"}}},
@@ -130,7 +139,8 @@ func TestAnswersAreJoinedWithTheirCalls(t *testing.T) {
 	require.Len(t, e.submitted, 3)
 	require.Equal(t, at(5), e.submitted[1].acknowledged)
 	require.True(t, e.submitted[2].acknowledged.IsZero())
-	require.Empty(t, e.cancelled)
+	require.Len(t, e.asked, 1)
+	require.True(t, e.asked[0].acknowledged.IsZero())
 }
 
 func TestWrongFlagsAreRefused(t *testing.T) {

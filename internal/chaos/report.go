@@ -1,6 +1,10 @@
 package main
 
-import "io"
+import (
+	"io"
+
+	"github.com/seriatim-go/seriatim/protocol"
+)
 
 // report is the line on stdout.
 type report struct {
@@ -19,6 +23,14 @@ type report struct {
 	Rejected     int    `json:"rejected"`   // visible rejects
 	Canceled     int    `json:"canceled"`   // operations that ended so
 	Postponed    int    `json:"postponed"`  // operations that had to wait
+	// What was asked for and acknowledged.
+	Paused   int `json:"paused"`
+	Resumed  int `json:"resumed"`
+	Held     int `json:"held"`
+	Released int `json:"released"`
+	Skipped  int `json:"skipped"`
+	Reruns   int `json:"reruns"`
+	Renewed  int `json:"renewed"` // runs of operations that continued another
 
 	I1  int `json:"i1"`
 	I2  int `json:"i2"`
@@ -46,6 +58,8 @@ func (s *site) report(o options, c *checker, observed *observer, progress io.Wri
 		Duplicates: c.repeats(), Rejected: len(c.rejects),
 	}
 	r.countOperations(c)
+	r.countAsked(c)
+	r.Renewed = observed.renewed
 	for i, into := range []*int{&r.I1, &r.I2, &r.I3, &r.I4, &r.I5, &r.I6, &r.I7, &r.I8, &r.I9, &r.I10} {
 		*into = len(c.findings[i])
 	}
@@ -54,6 +68,18 @@ func (s *site) report(o options, c *checker, observed *observer, progress io.Wri
 		s.keepFindings(c.findings, progress)
 	}
 	return r
+}
+
+func (r *report) countAsked(c *checker) {
+	for _, a := range c.asked {
+		into := map[string]*int{
+			protocol.PauseUpdateName: &r.Paused, protocol.ResumeUpdateName: &r.Resumed, protocol.HoldUpdateName: &r.Held,
+			protocol.ReleaseUpdateName: &r.Released, protocol.SkipUpdateName: &r.Skipped, protocol.RerunUpdateName: &r.Reruns,
+		}[a.verb]
+		if into != nil && !a.acknowledged.IsZero() {
+			*into++
+		}
+	}
 }
 
 func (r *report) countOperations(c *checker) {

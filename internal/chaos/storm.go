@@ -72,8 +72,17 @@ func (s *site) run(ctx context.Context, o options, progress io.Writer) (*report,
 	if err := s.startSubmitters(p, begin, until); err != nil {
 		return nil, err
 	}
+	tending, stop := context.WithCancel(ctx)
+	caretaker, err := s.startCaretaker(tending, begin)
+	if err != nil {
+		stop()
+		return nil, err
+	}
 	s.inflict(ctx, p.Faults, begin, progress)
-	if err := s.settle(ctx, begin, progress); err != nil {
+	err = s.settle(ctx, caretaker, begin, progress)
+	stop()
+	<-caretaker.done
+	if err != nil {
 		return nil, errors.Join(err, s.problemsSoFar())
 	}
 	_, _ = fmt.Fprintf(progress, "%6.1f s  reading logs and histories\n", time.Since(begin).Seconds())
@@ -82,7 +91,7 @@ func (s *site) run(ctx context.Context, o options, progress io.Writer) (*report,
 
 // settle waits, with the faults over, until the submitters are done and nothing
 // runs any more.
-func (s *site) settle(ctx context.Context, begin time.Time, progress io.Writer) error {
+func (s *site) settle(ctx context.Context, caretaker *caretaker, begin time.Time, progress io.Writer) error {
 	over := time.Now()
 	_, _ = fmt.Fprintf(progress, "%6.1f s  the faults are over\n", time.Since(begin).Seconds())
 	s.reviveWorkers()
@@ -96,6 +105,7 @@ func (s *site) settle(ctx context.Context, begin time.Time, progress io.Writer) 
 			return ctx.Err()
 		}
 	}
+	caretaker.finishing.Store(true)
 	for time.Since(over) < settleTimeout {
 		running, err := s.list(ctx, "ExecutionStatus = 'Running'")
 		if err == nil && len(running) == 0 {

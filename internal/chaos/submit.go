@@ -30,8 +30,13 @@ type submitLine struct {
 	Submitter   int          `json:"submitter"`
 	Step        int          `json:"step"`
 	Submissions []submission `json:"submissions,omitempty"`
-	// Cancel is the id that is cancelled; Status how the answer says it stands.
-	Cancel string              `json:"cancel,omitempty"`
+	// Verb is what is asked for, of the operation ID or of its Token; Status how the
+	// answer says that it stands.
+	Verb   string              `json:"verb,omitempty"`
+	ID     string              `json:"id,omitempty"`
+	Token  string              `json:"token,omitempty"`
+	Until  *time.Time          `json:"until,omitempty"`
+	NewID  string              `json:"newId,omitempty"`
 	Status protocol.StatusCode `json:"status,omitempty"`
 	// Acknowledged says that the answer is a yes; Error is the last no.
 	Acknowledged bool   `json:"acknowledged,omitempty"`
@@ -130,14 +135,20 @@ func (s *submitter) do(ctx context.Context, number int, step step) error {
 		line.Submissions = append(line.Submissions, submission{p.ID, p.Token, o.ContentHash(), p.Work.Version, o.PostponeUntil})
 	}
 	if step.Cancel != nil {
-		line.Cancel = step.Cancel.ID
+		line.Verb, line.ID = protocol.CancelUpdateName, step.Cancel.ID
+	}
+	if step.Ask != nil {
+		line.asking(*step.Ask)
 	}
 	if err := s.journal.write(line); err != nil {
 		return err
 	}
 	answer := s.ask(ctx, func() (status protocol.StatusCode, err error) {
-		if step.Cancel != nil {
+		switch {
+		case step.Cancel != nil:
 			return s.cancel(ctx, *step.Cancel)
+		case step.Ask != nil:
+			return s.askFor(ctx, *step.Ask, line.Until)
 		}
 		return status, s.submit(ctx, operations)
 	})

@@ -25,7 +25,7 @@ const startToClose = 3 * time.Second
 // operation that did nothing wrong, so it has many.
 func chaosCatalogue() *catalogue.Catalogue {
 	c, err := catalogue.New(catalogue.Type{Key: chaosType, Binding: catalogue.Binding{
-		Activity: chaosType, StartToCloseSeconds: startToClose.Seconds(), HeartbeatSeconds: 1.5,
+		Activity: chaosType, StartToCloseSeconds: startToClose.Seconds(), HeartbeatSeconds: 1.5, CancelTimeoutSeconds: 2,
 		Retry: catalogue.Retry{MaxAttempts: 8, InitialSeconds: 0.1, Backoff: 1.5, MaxSeconds: 1},
 	}})
 	if err != nil {

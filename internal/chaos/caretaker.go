@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/seriatim-go/seriatim/opclient"
+	"github.com/seriatim-go/seriatim/protocol"
+)
+
+// caretakerLog is where it writes what it asked for.
+const caretakerLog = "caretaker.jsonl"
+
+// caretaker is the person that the service waits for: it resumes what is paused
+// or asks for one, releases what is held, and runs again, or skips, what holds
+// its token by a failure. Without it the load would never end. Until the end
+// comes it also pauses, or postpones, what it sees running: a plan does not know
+// when that is.
+type caretaker struct {
+	submitter
+	site      *site
+	steps     int
+	finishing atomic.Bool // policies are put back, too
+	done      chan struct{}
+}
+
+// startCaretaker has it look around until ctx is done.
+func (s *site) startCaretaker(ctx context.Context, begin time.Time) (*caretaker, error) {
+	log, err := openJournal(filepath.Join(s.folder, caretakerLog))
+	if err != nil {
+		return nil, err
+	}
+	c := &caretaker{site: s, done: make(chan struct{})}
+	c.submitter = submitter{
+		number: submitters, begin: begin, journal: log,
+		client: opclient.New(s.temporal, opclient.Options{RetryFor: 5 * time.Second}),
+	}
+	go func() {
+		defer close(c.done)
+		defer log.close()
+		for pause(ctx, 2*time.Second) {
+			c.tendOperations(ctx)
+			c.tendTokens(ctx)
+		}
+	}()
+	return c, nil
+}
+
+// tendOperations resumes what waits for a person. It may come too late; then
+// there is nothing to resume.
+func (c *caretaker) tendOperations(ctx context.Context) {
+	waiting, err := c.site.list(ctx, "ExecutionStatus = 'Running' AND "+protocol.OperationStatusAttribute+" = "+
+		protocol.QuoteForQuery(protocol.Waiting.String()))
+	if err != nil {
+		return // the server is away: later
+	}
+	for _, info := range waiting {
+		id, ok := protocol.OperationID(info.GetExecution().GetWorkflowId())
+		if !ok {
+			continue
+		}
+		found, err := c.client.Get(ctx, id, "")
+		reason := found.Record.SuspendReason
+		if err == nil && (reason == protocol.SuspendPaused || reason == protocol.SuspendError) {
+			c.request(ctx, ask{Verb: protocol.ResumeUpdateName, ID: id, Token: found.Record.DependencyToken})
+		}
+	}
+}
+
+// tendTokens lets the tokens go on that stand.
+func (c *caretaker) tendTokens(ctx context.Context) {
+	running, err := c.site.list(ctx, "ExecutionStatus = 'Running' AND WorkflowType = "+protocol.QuoteForQuery(protocol.SerializerWorkflow))
+	if err != nil {
+		return
+	}
+	for _, info := range running {
+		key, _ := protocol.SerializerKey(info.GetExecution().GetWorkflowId())
+		token, _ := protocol.TokenOfKey(key)
+		bounded, cancel := context.WithTimeout(ctx, 5*time.Second)
+		state, err := c.client.Token(bounded, token)
+		cancel()
+		if err == nil {
+			c.tend(ctx, token, state.SerializerState)
+		}
+	}
+}
+
+func (c *caretaker) tend(ctx context.Context, token string, state protocol.SerializerState) {
+	const again = "-again"
+	switch failure := state.Failure; {
+	case failure == nil:
+	case strings.HasSuffix(failure.OperationID, again) || failure.Sequence%2 == 0:
+		c.request(ctx, ask{Verb: protocol.SkipUpdateName, Token: token})
+	default:
+		c.request(ctx, ask{Verb: protocol.RerunUpdateName, ID: failure.OperationID, Token: token, NewID: failure.OperationID + again})
+	}
+	if hold := state.Hold; hold != nil && hold.Until == nil && time.Since(hold.On) > time.Second {
+		c.request(ctx, ask{Verb: protocol.ReleaseUpdateName, Token: token})
+	}
+	if head := state.Head; head != nil && head.PostponeUntil == nil && !c.finishing.Load() && !strings.HasSuffix(head.ID, again) {
+		verbs := []ask{{Verb: protocol.PauseUpdateName}, {Verb: protocol.PostponeUpdateName, For: 2 * time.Second}}
+		asked := verbs[c.steps%2]
+		asked.ID, asked.Token = head.ID, token
+		c.request(ctx, asked)
+	}
+	if c.finishing.Load() && state.Policy.OnFailure != "" {
+		c.request(ctx, ask{Verb: protocol.SetPolicyUpdateName, Token: token, Policy: protocol.ContinueOnFailure})
+	}
+}
+
+// request asks once, and writes down when and what came of it.
+func (c *caretaker) request(ctx context.Context, a ask) {
+	c.steps++
+	line := submitLine{Event: "call", At: time.Now(), Submitter: c.number, Step: c.steps}
+	line.asking(a)
+	if c.journal.write(line) != nil {
+		return // the run fails for want of evidence
+	}
+	status, err := c.askFor(ctx, a, line.Until)
+	answer := submitLine{Event: "answer", At: time.Now(), Submitter: c.number, Step: c.steps, Status: status, Acknowledged: err == nil}
+	if err != nil {
+		answer.Error = err.Error()
+	}
+	_ = c.journal.write(answer)
+}

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"time"
+
+	historypb "go.temporal.io/api/history/v1"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/converter"
+
+	"github.com/seriatim-go/seriatim/protocol"
+)
+
+// reading is an operation's history as far as it was read.
+type reading struct {
+	x        *execution
+	tasks    map[int64]time.Time // when workflow tasks began, by their start and their end
+	handlers map[int64]int       // which of the calls, by the event that scheduled it
+	open     bool                // a call has not ended
+	over     bool                // one has succeeded
+}
+
+func newReading(x *execution) *reading {
+	return &reading{x: x, tasks: make(map[int64]time.Time), handlers: make(map[int64]int)}
+}
+
+// read takes one event in.
+func (r *reading) read(event *historypb.HistoryEvent) {
+	switch at := event.GetEventTime().AsTime(); event.GetEventType() {
+	case enumspb.EVENT_TYPE_WORKFLOW_TASK_STARTED:
+		r.tasks[event.GetEventId()] = at
+	case enumspb.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
+		r.tasks[event.GetEventId()] = r.tasks[event.GetWorkflowTaskCompletedEventAttributes().GetStartedEventId()]
+	case enumspb.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
+		r.scheduled(event.GetEventId(), event.GetActivityTaskScheduledEventAttributes())
+	case enumspb.EVENT_TYPE_ACTIVITY_TASK_STARTED:
+		if n, ours := r.handlers[event.GetActivityTaskStartedEventAttributes().GetScheduledEventId()]; ours {
+			r.x.calls[n].started = at
+		}
+	case enumspb.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
+		if r.ended(event.GetActivityTaskCompletedEventAttributes().GetScheduledEventId()) {
+			r.over = true
+		}
+	case enumspb.EVENT_TYPE_ACTIVITY_TASK_CANCELED:
+		r.ended(event.GetActivityTaskCanceledEventAttributes().GetScheduledEventId())
+	case enumspb.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT:
+		if r.ended(event.GetActivityTaskTimedOutEventAttributes().GetScheduledEventId()) {
+			r.x.timedOut = true
+		}
+	case enumspb.EVENT_TYPE_ACTIVITY_TASK_FAILED:
+		r.failed(event.GetActivityTaskFailedEventAttributes())
+	default:
+		r.closed(event)
+	}
+}
+
+// scheduled notes a call of the handler; the engine is asked things, too.
+func (r *reading) scheduled(id int64, a *historypb.ActivityTaskScheduledEventAttributes) {
+	if a.GetActivityType().GetName() != chaosType {
+		return
+	}
+	r.x.doubled = r.x.doubled || r.open || r.over
+	r.open, r.handlers[id] = true, len(r.x.calls)
+	r.x.calls = append(r.x.calls, call{decided: r.tasks[a.GetWorkflowTaskCompletedEventId()]})
+}
+
+// ended says whether that was a call of the handler.
+func (r *reading) ended(scheduled int64) (ours bool) {
+	if _, ours = r.handlers[scheduled]; ours {
+		r.open = false
+	}
+	return ours
+}
+
+func (r *reading) failed(a *historypb.ActivityTaskFailedEventAttributes) {
+	if !r.ended(a.GetScheduledEventId()) {
+		return
+	}
+	var details protocol.FailureDetails
+	_ = converter.GetDefaultDataConverter().FromPayloads(a.GetFailure().GetApplicationFailureInfo().GetDetails(), &details) // a panic has none
+	r.x.stale = details.Code == staleCode
+}
+
+func (r *reading) closed(event *historypb.HistoryEvent) {
+	statuses := map[enumspb.EventType]string{
+		enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED:        "Completed",
+		enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED:           "Failed",
+		enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED:         "Canceled",
+		enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED:       "Terminated",
+		enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT:        "TimedOut",
+		enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW: "ContinuedAsNew",
+	}
+	if status := statuses[event.GetEventType()]; status != "" {
+		r.x.status, r.x.closed = status, event.GetEventTime().AsTime()
+	}
+}
