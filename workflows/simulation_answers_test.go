@@ -105,6 +105,10 @@ func (m *simModel) updateQueued(e simEvent, answer string) error {
 	case entry.started:
 		m.note(entry, e)
 		return requireAnswer(answer, simNotFound)
+	case answer == simBusy:
+		return nil // it is being put into a page
+	case entry.accepted == m.now && answer == simNotFound:
+		return nil // it came while the pages were searched
 	}
 	m.note(entry, e)
 	if !e.takes(entry.state(m.now)) {

@@ -21,12 +21,13 @@ type simEntry struct {
 	told    bool // that its token is held
 	closed  bool
 
-	status  protocol.StatusCode // once it is begun, or has ended
-	reason  protocol.SuspendReason
-	until   time.Duration // not before
-	retryOn time.Duration
-	ended   time.Duration
-	changed time.Duration // when something last happened to it
+	status   protocol.StatusCode // once it is begun, or has ended
+	reason   protocol.SuspendReason
+	until    time.Duration // not before
+	retryOn  time.Duration
+	ended    time.Duration
+	changed  time.Duration // when something last happened to it
+	accepted time.Duration
 
 	n                  int64
 	report, checkpoint string

@@ -236,7 +236,7 @@ func (m *simModel) submitOne(item simItem) {
 func (m *simModel) accept(o simOperation) *simEntry {
 	m.chain.counts.Accepted++
 	m.chain.seen[o.ID] = o
-	e := &simEntry{simOperation: o, id: o.ID, chain: m.chain, until: o.PostponeUntil}
+	e := &simEntry{simOperation: o, id: o.ID, chain: m.chain, until: o.PostponeUntil, accepted: m.now}
 	m.all = append(m.all, e)
 	return e
 }

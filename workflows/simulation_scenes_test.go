@@ -92,7 +92,7 @@ func (w *simWriter) operationScene() {
 	rest := 10_001 * time.Millisecond
 	change := func(c *simCall) { c.Takes, c.StopTakes = 15*simGrid+rest, simGrid+40_031*time.Millisecond }
 	state := rapid.SampledFrom([]string{
-		"retrying", "error", "stopping", "stopping", "stopping", "paused", "postponed", "held",
+		"retrying", "retrying", "error", "stopping", "stopping", "stopping", "paused", "paused", "paused", "postponed", "postponed", "held",
 	}).Draw(w.T, "state")
 	switch state {
 	case "retrying":
