@@ -39,6 +39,8 @@ type fake struct {
 	// serializers are the tokens that run.
 	serializers []string
 	deleted     map[string]bool
+	// operator is what setup and doctor look at.
+	operator *operator
 	// terminal says that a person sits at stdin.
 	terminal bool
 }

@@ -113,6 +113,7 @@ func (a *app) rootCommand() *cobra.Command {
 		a.submitCommand(), a.showCommand(), a.listCommand(), a.waitCommand(),
 		a.whyCommand(), a.tokenCommand(), a.recoverCommand(), a.verifyCommand(),
 		a.cancelCommand(), a.postponeCommand(), a.pauseCommand(), a.resumeCommand(), a.rerunCommand(), a.deleteCommand(),
+		a.setupCommand(),
 	)
 	return root
 }

@@ -40,7 +40,7 @@ func TestHelpTellsExitCodes(t *testing.T) {
 	t.Parallel()
 	r := start(t, nil, "", "--help")
 	require.Zero(t, r.code)
-	for _, code := range []int{exitOK, exitError, exitUsage, exitOutcome, exitNotFound, exitRefused, exitSomeRefused, exitQueueFull, exitInterrupted} {
+	for _, code := range []int{exitOK, exitError, exitUsage, exitOutcome, exitNotFound, exitRefused, exitSomeRefused, exitQueueFull, exitViolated, exitUnfit, exitInterrupted} {
 		require.Contains(t, r.stdout, fmt.Sprintf("\n  %-4d ", code))
 	}
 }
@@ -66,6 +66,8 @@ func TestExitCode(t *testing.T) {
 		{errors.Join(&protocol.FieldError{Field: "id"}), exitRefused},
 		{&someRefusedError{}, exitSomeRefused},
 		{refusal(protocol.ErrTypeQueueFull), exitQueueFull},
+		{&violatedError{}, exitViolated},
+		{unfit("no"), exitUnfit},
 		{errors.Join(context.Canceled, refusal(protocol.ErrTypeQueueFull)), exitInterrupted},
 	} {
 		require.Equal(t, test.want, exitCode(test.err), "%v", test.err)
@@ -98,6 +100,8 @@ func TestUsageErrors(t *testing.T) {
 		{"rerun a b", "expected one operation id"},
 		{"token hold", "expected one dependency token"},
 		{"token hold t --until yesterday", "--until: "},
+		{"setup --retention 24h", "--create-namespace"},
+		{"setup --create-namespace --retention 0s", "--retention"},
 		{"token policy t", "onFailure"},
 		{"token policy t --on-failure stop", "onFailure"},
 	} {

@@ -21,7 +21,6 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/seriatim-go/seriatim/internal/config"
-	"github.com/seriatim-go/seriatim/protocol"
 )
 
 // file writes a configuration.
@@ -150,24 +149,6 @@ func TestOnlyWrongCredentialsEndTheWait(t *testing.T) {
 	} {
 		require.False(t, permanent(err), err)
 	}
-}
-
-func TestSearchAttributesAreAllThereOrNamed(t *testing.T) {
-	t.Parallel()
-	all := protocol.SearchAttributes()
-	missing, wrong := compare(all)
-	require.Empty(t, missing)
-	require.Empty(t, wrong)
-
-	delete(all, "QueueDepth")
-	delete(all, "OperationType")
-	all["PostponeUntil"] = "Text"
-	missing, wrong = compare(all)
-	require.Equal(t, []string{"OperationType", "QueueDepth"}, missing)
-	require.Equal(t, []string{"PostponeUntil is Text, not Datetime"}, wrong)
-	require.Equal(t,
-		"temporal operator search-attribute create --namespace orders --name OperationType --type Keyword --name QueueDepth --type Int",
-		createCommand("orders", missing))
 }
 
 func TestEveryConnectionReachesTheHandler(t *testing.T) {
