@@ -39,8 +39,9 @@ type fake struct {
 	// serializers are the tokens that run.
 	serializers []string
 	deleted     map[string]bool
-	// operator is what setup and doctor look at.
+	// operator is what setup looks at, and patient what doctor does.
 	operator *operator
+	patient  *patient
 	// terminal says that a person sits at stdin.
 	terminal bool
 }

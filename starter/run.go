@@ -71,7 +71,7 @@ returns as soon as the operation is durable, whether or not a worker is running.
 The connection is that of the temporal command line: flags go over environment
 variables (TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_API_KEY,
 TEMPORAL_TLS_…), these over the profile in its configuration file. The worker's
-config.yaml is not read.
+config.yaml is read by doctor --config only.
 
 Without a worker submitting works all the same; show, why, list and token show
 answer from what the server holds, and say so.
@@ -80,7 +80,9 @@ Results go to stdout, everything else to stderr. Times are UTC, RFC 3339.
 
 ` + exitHelp
 
-const rootExample = `  starter submit --type http.request --token customer-42 --data '{"url":"https://example.com/hook"}'
+const rootExample = `  starter setup
+  starter doctor
+  starter submit --type http.request --token customer-42 --data '{"url":"https://example.com/hook"}'
   starter submit --file deliveries.jsonl
   starter list --token customer-42
   starter token show customer-42
@@ -113,7 +115,7 @@ func (a *app) rootCommand() *cobra.Command {
 		a.submitCommand(), a.showCommand(), a.listCommand(), a.waitCommand(),
 		a.whyCommand(), a.tokenCommand(), a.recoverCommand(), a.verifyCommand(),
 		a.cancelCommand(), a.postponeCommand(), a.pauseCommand(), a.resumeCommand(), a.rerunCommand(), a.deleteCommand(),
-		a.setupCommand(),
+		a.setupCommand(), a.doctorCommand(),
 	)
 	return root
 }
