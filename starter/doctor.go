@@ -133,6 +133,7 @@ func (d *doctor) fail(check, message, hint string) {
 
 // report counts and prints a finding.
 func (d *doctor) report(f finding) {
+	f.Hint = d.app.named(f.Hint)
 	switch f.Status {
 	case checkFail:
 		d.failed++

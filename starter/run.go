@@ -16,6 +16,8 @@ import (
 
 // app is one run of the program.
 type app struct {
+	// name is that of the executable; see programName.
+	name           string
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	// environment is where TEMPORAL_* and NO_COLOR come from; dial connects.
@@ -36,14 +38,14 @@ type app struct {
 	told    map[string]bool
 }
 
-// Run runs the command line and answers the exit code. It reads stdin only where
+// Run runs the command line, the program's name first, and answers the exit code. It reads stdin only where
 // a flag says "-" or a question is asked, and writes results to stdout and all else to stderr.
 func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	a := &app{
-		stdin: stdin, stdout: stdout, stderr: stderr,
+		name: programName(args[0]), stdin: stdin, stdout: stdout, stderr: stderr,
 		environment: envconfig.EnvLookupOS, dial: client.DialContext, terminal: isTerminal,
 	}
-	return a.run(ctx, args)
+	return a.run(ctx, args[1:])
 }
 
 func (a *app) run(ctx context.Context, args []string) int {
@@ -117,6 +119,8 @@ func (a *app) rootCommand() *cobra.Command {
 		a.cancelCommand(), a.postponeCommand(), a.pauseCommand(), a.resumeCommand(), a.rerunCommand(), a.deleteCommand(),
 		a.setupCommand(), a.doctorCommand(),
 	)
+	a.rename(root)
+	complete(root)
 	return root
 }
 
