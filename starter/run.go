@@ -29,8 +29,10 @@ type app struct {
 	output     string
 	color      string
 
-	// terminal says whether a stream is one; default isTerminal.
+	// terminal says whether a stream is one, and size how much fits on it;
+	// default isTerminal and terminalSize.
 	terminal func(any) bool
+	size     func(any) (width, height int)
 
 	// telling keeps notes of several goroutines apart; told are those that are
 	// told once.
@@ -43,7 +45,7 @@ type app struct {
 func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	a := &app{
 		name: programName(args[0]), stdin: stdin, stdout: stdout, stderr: stderr,
-		environment: envconfig.EnvLookupOS, dial: client.DialContext, terminal: isTerminal,
+		environment: envconfig.EnvLookupOS, dial: client.DialContext, terminal: isTerminal, size: terminalSize,
 	}
 	return a.run(ctx, args[1:])
 }
