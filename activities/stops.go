@@ -26,7 +26,7 @@ const stopMark = "stopped by Seriatim; limit before: "
 // the workflows too is given activities past its task queue. What cannot be done
 // is told, and the rest is done.
 func (e *engine) applyStops(ctx context.Context, r protocol.ApplyStopsRequest) (reply protocol.ApplyStopsReply, err error) {
-	namespace := activity.GetInfo(ctx).WorkflowNamespace
+	namespace := activity.GetInfo(ctx).Namespace
 	var problems []error
 	for _, queue := range r.Limited {
 		problems = append(problems, e.limit(ctx, namespace, queue, true, r.Reason))
