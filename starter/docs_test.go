@@ -51,6 +51,10 @@ var printedBy = map[string][]printed{
 	"setup":    {{"", true, setupStep{}}},
 	"doctor":   {{"", true, finding{}}},
 
+	"service stop":   {{"", false, opclient.ServiceStatus{}}},
+	"service start":  {{"", false, opclient.ServiceStatus{}}},
+	"service status": {{"", false, opclient.ServiceStatus{}}},
+
 	"token show":    {{"", false, tokenOutput{}}},
 	"token list":    {{"", true, opclient.TokenState{}}},
 	"token rejects": {{"", true, protocol.Reject{}}},

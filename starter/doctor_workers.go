@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -13,6 +14,7 @@ import (
 	workerpb "go.temporal.io/api/worker/v1"
 	"go.temporal.io/api/workflowservice/v1"
 
+	"github.com/seriatim-go/seriatim/opclient"
 	"github.com/seriatim-go/seriatim/protocol"
 )
 
@@ -47,14 +49,44 @@ type queueOutput struct {
 func (d *doctor) checkWorkers(ctx context.Context, others map[string][]string) {
 	ctx, cancel := d.bounded(ctx)
 	defer cancel()
+	stopped := d.checkService(ctx)
 	start := "start one: go run ./worker, or one of your own. Submitting works without, and all that was submitted runs then"
 	d.checkQueue(ctx, "workers", d.taskQueue, enumspb.TASK_QUEUE_TYPE_WORKFLOW, checkFail, start+"; --task-queue names another queue")
-	d.checkQueue(ctx, "handlers", d.taskQueue, enumspb.TASK_QUEUE_TYPE_ACTIVITY, checkWarn, start)
+	if !stopped {
+		d.checkQueue(ctx, "handlers", d.taskQueue, enumspb.TASK_QUEUE_TYPE_ACTIVITY, checkWarn, start)
+	}
 	d.checkQueue(ctx, "engine", d.taskQueue+protocol.EngineTaskQueueSuffix, enumspb.TASK_QUEUE_TYPE_ACTIVITY, checkFail,
 		"the worker polls it too; one of your own calls activities.RegisterEngine for it. Without, tokens stop at long queues and long waits")
 	for _, queue := range slices.Sorted(maps.Keys(others)) {
 		d.checkQueue(ctx, "handlers", queue, enumspb.TASK_QUEUE_TYPE_ACTIVITY, checkWarn, "it runs "+strings.Join(others[queue], ", ")+": start its worker")
 	}
+}
+
+// checkService says what handlers a person has stopped, and whether all are: then
+// no worker polls for them.
+func (d *doctor) checkService(ctx context.Context) (all bool) {
+	const check = "service"
+	operations := opclient.New(d.temporal, opclient.Options{TaskQueue: d.taskQueue, Namespace: d.options.Namespace})
+	stops, err := operations.Stops(ctx)
+	if err != nil {
+		d.warn(check, fmt.Sprintf("whether handlers are stopped could not be read: %s", err), "")
+		return false
+	}
+	var texts []string
+	for _, stop := range stops {
+		text := cmp.Or(stop.OperationType, "all") + " since " + instant(&stop.On) + " by " + stop.Identity
+		if stop.Reason != "" {
+			text += ": " + stop.Reason
+		}
+		texts = append(texts, text)
+		all = all || stop.OperationType == ""
+	}
+	if len(texts) == 0 {
+		d.ok(check, "no handlers are stopped")
+		return false
+	}
+	d.warn(check, "handlers are stopped: "+strings.Join(texts, "\n"), "starter service start")
+	return all
 }
 
 // checkQueue finds who polls a task queue; nobody is the given status.

@@ -36,7 +36,7 @@ func TestDoctorFindsAHealthyServerHealthy(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "config.yaml")
 	require.NoError(t, os.WriteFile(file, []byte(settings), 0o600))
 	healthy := map[string]string{
-		"config": "ok", "connection": "ok", "server": "ok", "namespace": "ok", "clock": "ok", "search attributes": "ok",
+		"config": "ok", "connection": "ok", "server": "ok", "namespace": "ok", "clock": "ok", "search attributes": "ok", "service": "ok",
 		"workers": "ok", "handlers": "ok", "engine": "ok", "limits": "ok", "web ui": "ok",
 	}
 	require.Eventually(t, func() bool {
@@ -48,6 +48,12 @@ func TestDoctorFindsAHealthyServerHealthy(t *testing.T) {
 	require.Contains(t, stdout, "1 worker: ")
 	require.Contains(t, stdout, "temporal-go 1.", "since when and with what")
 	require.Contains(t, stdout, "history.transferProcessorMaxPollRPS")
+
+	_, stderr, code = starterIn(t, shared.Namespace(), "service", "stop", "--task-queue", queue, "--reason", "stocktaking")
+	require.Zero(t, code, stderr)
+	stdout, _, code = starterIn(t, shared.Namespace(), "doctor", "--config", file)
+	require.Zero(t, code, "a stop is a warning")
+	require.Contains(t, stdout, "stocktaking")
 }
 
 func TestDoctorSaysThatNoWorkerIsThere(t *testing.T) {
