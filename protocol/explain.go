@@ -16,6 +16,8 @@ type Situation struct {
 	Blocker *Record
 	// NextAttempt is when the engine tries again, where it waits for that.
 	NextAttempt *time.Time
+	// Progress is how far its handler says that it is, where it said so.
+	Progress *Progress
 }
 
 // Explanation says in words why an operation is where it is (SPEC 8.4).
@@ -48,6 +50,9 @@ func Explain(s Situation) Explanation {
 		e.Next, e.NextOn = s.nextOfSuspended()
 	default:
 		e.Next = nextOfLocked[r.StatusCode]
+	}
+	if p := s.Progress; p != nil {
+		e.Why = append(e.Why, p.sentence())
 	}
 	if taken := r.LastAction; taken != nil {
 		e.Why = append(e.Why, taken.String())
