@@ -17,7 +17,8 @@ try {
     connection,
     namespace: namespace ?? 'default',
     taskQueue: process.env.TASK_QUEUE ?? 'archive',
-    shutdownGraceTime: '25s', // on SIGTERM: handlers end, or leave their checkpoint to another worker
+    // On SIGTERM handlers may end for so long; then they leave their checkpoint to another worker.
+    shutdownGraceTime: process.env.SHUTDOWN_GRACE ?? '25s',
     activities: {
       archiveDocuments: archiveDocuments({
         url: setting('ARCHIVE_URL'),
