@@ -125,11 +125,11 @@ var compiled = sync.OnceValue(func() error { return npm(archiveProgram(), "test"
 // archive is a Seriatim worker with workers in TypeScript beside it.
 type archive struct {
 	*opclient.Client
-	t      *testing.T
-	site   *documentSite
-	queue  string
-	kept   string // where documents are kept
-	cli    cli
+	t     *testing.T
+	site  *documentSite
+	queue string
+	kept  string // where documents are kept
+	cli   cli
 }
 
 func newArchive(t *testing.T) *archive {
