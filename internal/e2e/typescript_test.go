@@ -110,16 +110,24 @@ func (d *documentSite) of(folder string) (asked []string) {
 // archiveProgram is where the program in TypeScript is.
 func archiveProgram() string { return filepath.Join(programs, "typescript") }
 
-// installed installs the program once; an error is of npm, or of the network.
+// installed installs the program once, and beside it the handler of
+// docs/handlers.md; an error is of npm, or of the network.
 var installed = sync.OnceValue(func() error {
 	if err := copyExample("typescript", archiveProgram()); err != nil {
+		return err
+	}
+	greet, err := fileOf("greet.ts")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(archiveProgram(), "src", "greet.ts"), []byte(greet), 0o600); err != nil {
 		return err
 	}
 	return npm(archiveProgram(), "ci", "--no-audit", "--no-fund", "--ignore-scripts")
 })
 
-// The example is type-checked as strictly as the compiler can, and its own test,
-// which docs/handlers.md shows, passes. compiled is what it makes, once.
+// compiled type-checks the program, as strictly as the compiler can, builds it and
+// runs its own test, once.
 var compiled = sync.OnceValue(func() error { return npm(archiveProgram(), "test") })
 
 // archive is a Seriatim worker with workers in TypeScript beside it.
