@@ -133,11 +133,12 @@ var compiled = sync.OnceValue(func() error { return npm(archiveProgram(), "test"
 // archive is a Seriatim worker with workers in TypeScript beside it.
 type archive struct {
 	*opclient.Client
-	t     *testing.T
-	site  *documentSite
-	queue string
-	kept  string // where documents are kept
-	cli   cli
+	temporal client.Client
+	t        *testing.T
+	site     *documentSite
+	queue    string
+	kept     string // where documents are kept
+	cli      cli
 }
 
 func newArchive(t *testing.T) *archive {
@@ -152,6 +153,7 @@ func newArchive(t *testing.T) *archive {
 	temporal, err := client.Dial(opclient.DialOptions(client.Options{HostPort: shared.Address(), Namespace: shared.Namespace()}))
 	require.NoError(t, err)
 	t.Cleanup(temporal.Close)
+	a.temporal = temporal
 	a.Client = opclient.New(temporal, opclient.Options{TaskQueue: a.queue, Namespace: shared.Namespace()})
 	a.cli = cli{t: t, queue: a.queue}
 	return a
@@ -240,6 +242,7 @@ func TestTypeScriptHandler(t *testing.T) {
 	a := newArchive(t)
 	a.serve()
 	t.Run("tells its progress, is paused and goes on", func(t *testing.T) { a.in(t).progressAndPause() })
+	t.Run("is paused at the server", func(t *testing.T) { a.in(t).pausedAtServer() })
 	t.Run("is cancelled", func(t *testing.T) { a.in(t).cancel() })
 	t.Run("ends in each way", func(t *testing.T) { a.in(t).outcomes() })
 	t.Run("a retry goes on from the last report", func(t *testing.T) { a.in(t).retried() })
@@ -273,6 +276,20 @@ func (a *archive) progressAndPause() {
 	require.NotEmpty(a.t, found.HostID)
 	require.Positive(a.t, found.ExecutionTimeSpan)
 	a.requireKept(id, "1", "2", "3", "4")
+}
+
+// As the Web UI does it.
+func (a *archive) pausedAtServer() {
+	let := a.site.hold("/" + a.queue + "-s/2")
+	id := a.submit("s", "1", "2")
+	a.toldDone(id, 1)
+	require.NoError(a.t, pauseAtServer(a.t.Context(), a.temporal, shared.Namespace(), id, "archiveDocuments"))
+	a.becomes(id, "has stopped", func(f opclient.Found) bool { return f.SuspendReason == protocol.SuspendPaused && f.RetryCount == 1 })
+	let()
+	_, err := a.Resume(a.t.Context(), id, id, "")
+	require.NoError(a.t, err)
+	a.ends(id, protocol.Succeeded)
+	require.Equal(a.t, []string{"1 by 1.1", "2 by 1.1", "2 by 1.2"}, a.site.of(id))
 }
 
 // SPEC 3.2

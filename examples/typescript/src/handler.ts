@@ -151,11 +151,12 @@ class Attempt<Checkpoint> {
   failure(error: unknown): Error {
     const { cancellationSignal, cancellationDetails } = this.context;
     const stopped = error instanceof CancelledFailure || (error instanceof Error && error.name === 'AbortError');
-    if (stopped && cancellationSignal.aborted && cancellationDetails?.cancelRequested) {
+    const { cancelRequested, paused, reset } = cancellationDetails ?? {}; // the latter two: at the server, as the Web UI does
+    this.beat();
+    if (stopped && cancellationSignal.aborted && (cancelRequested || paused || reset)) {
       return new CancelledFailure('canceled', [{ checkpoint: this.last.checkpoint, held: this.held() }]);
     }
     if (stopped && cancellationSignal.aborted) error = retry('Interrupted', 'the worker stopped', { counted: false });
-    this.beat();
     const { kind, code, message, details } = asOutcome(error);
     return ApplicationFailure.create({
       message,
