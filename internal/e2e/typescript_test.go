@@ -29,8 +29,8 @@ types:
   - key: archive.documents
     activity: archiveDocuments
     taskQueue: %[1]s-archive
-    heartbeat: 2s
-    cancelTimeout: 30s
+    heartbeat: 5s
+    cancelTimeout: 60s
     retry: {initial: 100ms, max: 1s, maxAttempts: 3}
 `
 
