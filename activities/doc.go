@@ -10,7 +10,8 @@
 //     which are no handlers
 //   - http.go, http_*.go: the handler of http.request
 //
-// Package handlertest tests that a handler goes on from its checkpoints.
+// Package handlertest tests that a handler goes on from its checkpoints, and does
+// no harm where it does something again.
 //
 // A team's own worker registers its handlers with Register, next to the
 // workflows; examples/ownworker is one.
