@@ -80,7 +80,9 @@ func (s *sending) deliver(ctx context.Context, p place) *protocol.Outcome {
 // holds the operation: one that was stopped for a while must not go on beside
 // another (SPEC 2.2).
 func (s *sending) ready(ctx context.Context) *protocol.Outcome {
-	_ = s.job.server.limit.Wait(ctx) // its error is ctx's
+	if s.job.server.limit.Wait(ctx) != nil {
+		<-ctx.Done() // it is, or will be before the next message's turn
+	}
 	for range leaseTries {
 		switch {
 		case ctx.Err() != nil:
