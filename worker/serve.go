@@ -35,7 +35,11 @@ const engineStopTimeout = time.Second
 type handlers struct {
 	activities activities.Handlers
 	catalogue  *catalogue.Catalogue
+	places     places
 }
+
+// close lets go of what the handlers use.
+func (h handlers) close() error { return h.places.close() }
 
 // newHandlers builds the handlers that the configuration describes.
 func newHandlers(c config.Config, env config.Env) (handlers, error) {
@@ -62,7 +66,11 @@ func newHandlers(c config.Config, env config.Env) (handlers, error) {
 	if err != nil {
 		return handlers{}, err
 	}
-	return handlers{activities.Handlers{activities.HTTPActivity: http}, cat}, nil
+	where, err := openPlaces(c, env)
+	if err != nil {
+		return handlers{}, err
+	}
+	return handlers{activities.Handlers{activities.HTTPActivity: http}, cat, where}, nil
 }
 
 // serve connects and runs the workers until ctx is done.
@@ -75,6 +83,11 @@ func serve(ctx context.Context, s setup, logger *slog.Logger) error {
 		return err
 	}
 	defer server.client.Close()
+	defer func() {
+		if err := s.handlers.close(); err != nil {
+			logger.Warn("Not all databases and files closed.", "error", err)
+		}
+	}()
 	worker.SetStickyWorkflowCacheSize(s.config.Worker.WorkflowCacheSize)
 	failed := make(chan error, 1)
 	return runAll(ctx, failed, logger,

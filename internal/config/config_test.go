@@ -41,7 +41,7 @@ func TestCommittedFileShowsTheDefaults(t *testing.T) {
 	}
 	require.Equal(t, []catalogue.Type{bound.WithDefaults()}, cat.Types())
 
-	committed.Types, committed.HTTP.Connections, committed.path = nil, nil, ""
+	committed.Types, committed.HTTP.Connections, committed.SQL.Connections, committed.path = nil, nil, nil, ""
 	require.Equal(t, Default(), committed)
 	require.NoError(t, committed.Validate())
 }
