@@ -32,6 +32,8 @@ type checkpoint struct {
 	// counted here, the next ones of it. 0 is what an attempt leaves that stopped by
 	// itself.
 	InFlight [parts]int `json:"inFlight"`
+	// RejectedBytes is the length of the file of rejections.
+	RejectedBytes int64 `json:"rejectedBytes,omitempty"`
 
 	counts
 }
@@ -68,6 +70,14 @@ type rejection struct {
 type doubt struct {
 	To        string `json:"to"`
 	MessageID string `json:"messageId"`
+}
+
+func (c *counts) skip(p place) {
+	if p.suppressed {
+		c.Suppressed++
+	} else {
+		c.Duplicates++
+	}
 }
 
 func (c *counts) reject(to string, code int, reason string) {

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/seriatim-go/seriatim/activities"
+	"github.com/seriatim-go/seriatim/activities/files"
 	"github.com/seriatim-go/seriatim/protocol"
 )
 
@@ -40,10 +41,18 @@ type data struct {
 	// Headers are further ones, templates too: List-*, X-*, Precedence,
 	// Auto-Submitted, Feedback-ID, Importance, Organization.
 	Headers map[string]string `json:"headers"`
-	// Recipients is the list. An address that is there twice gets one message.
-	Recipients []recipient `json:"recipients"`
-	// Suppress are addresses that get none.
-	Suppress []string `json:"suppress"`
+	// The list is Recipients, or a file's rows, or those of a query. An address that
+	// is there twice gets one message.
+	Recipients      []recipient    `json:"recipients"`
+	RecipientsFile  *fileOfPeople  `json:"recipientsFile"`
+	RecipientsQuery *queryOfPeople `json:"recipientsQuery"`
+	// Suppress are addresses that get none; those of SuppressFile are read when an
+	// attempt begins.
+	Suppress     []string      `json:"suppress"`
+	SuppressFile *fileOfPeople `json:"suppressFile"`
+	// RejectedFile is a file below files.root that gets all rejections, one JSON
+	// object a line: the result has the first 100.
+	RejectedFile string `json:"rejectedFile"`
 	// DryRun renders and checks everything, and sends nothing.
 	DryRun bool `json:"dryRun"`
 	// CheckpointEvery is after how many messages the checkpoint is kept, 1..1000;
@@ -58,6 +67,8 @@ type recipient struct {
 	Name string `json:"name"`
 	// Values are what templates refer to as .key.
 	Values values `json:"values"`
+
+	problem string // of an entry that could not be read
 }
 
 // values keep numbers as they were written: an account number is no float.
@@ -71,25 +82,49 @@ func (v *values) UnmarshalJSON(raw []byte) error {
 	if err := decoder.Decode(&read); err != nil {
 		return err
 	}
-	*v = read
+	*v = withoutNulls(read)
 	return nil
+}
+
+// withoutNulls drops what has no value: it is missing, and must not be written as
+// "<no value>".
+func withoutNulls(object map[string]any) map[string]any {
+	for name, value := range object {
+		switch value := value.(type) {
+		case nil:
+			delete(object, name)
+		case map[string]any:
+			withoutNulls(value)
+		case []any:
+			object[name] = slices.DeleteFunc(value, func(each any) bool {
+				if inner, ok := each.(map[string]any); ok {
+					withoutNulls(inner)
+				}
+				return each == nil
+			})
+		}
+	}
+	return object
 }
 
 // job is an operation's data, checked and ready to be sent.
 type job struct {
 	operation string // its id
+	files     files.Folder
 	server    *server
 	from      *mail.Address
 	replyTo   *mail.Address
 	templates templates
 	list      list
 	suppress  map[key]bool
+	unwanted  list // more of suppress, nil for none
+	rejected  string
 	every     int
 }
 
 // newJob checks the data; the error joins one for each field that is wrong.
 func (h *handler) newJob(r activities.Request, d data) (*job, error) {
-	j := &job{operation: r.Operation.ID, every: 1, list: inline(d.Recipients)}
+	j := &job{operation: r.Operation.ID, every: 1, files: h.files, rejected: d.RejectedFile}
 	var problems []error
 	refuse := func(err error) { problems = append(problems, err) }
 	known := false
@@ -99,10 +134,11 @@ func (h *handler) newJob(r activities.Request, d data) (*job, error) {
 	}
 	refuse(j.setSender(d))
 	refuse(j.setTemplates(d))
-	if len(d.Recipients) == 0 {
-		refuse(wrong("recipients", "", "are missing"))
-	}
+	refuse(h.setLists(j, d))
 	refuse(j.setSuppressed(d.Suppress))
+	if d.RejectedFile != "" {
+		refuse(h.files.Check("data.rejectedFile", d.RejectedFile))
+	}
 	if d.CheckpointEvery != nil {
 		if j.every = *d.CheckpointEvery; j.every < 1 || j.every > maxCheckpointEvery {
 			refuse(wrong("checkpointEvery", fmt.Sprint(j.every), fmt.Sprintf("is not in 1..%d", maxCheckpointEvery)))

@@ -16,6 +16,8 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/seriatim-go/seriatim/activities"
+	"github.com/seriatim-go/seriatim/activities/files"
+	"github.com/seriatim-go/seriatim/activities/sqldb"
 	"github.com/seriatim-go/seriatim/protocol"
 )
 
@@ -47,6 +49,9 @@ const (
 type Options struct {
 	// Connections are the servers that operations may name.
 	Connections []Connection
+	// Files and Databases hold the lists that operations may name.
+	Files     files.Folder
+	Databases *sqldb.Databases
 }
 
 // Connection is a mail server and how it is spoken to, so that no operation
@@ -93,8 +98,10 @@ type server struct {
 
 // handler is the handler of bulk.email.
 type handler struct {
-	servers map[string]*server
-	now     func() time.Time
+	servers   map[string]*server
+	files     files.Folder
+	databases *sqldb.Databases
+	now       func() time.Time
 }
 
 // New is the handler of bulk.email.
@@ -109,7 +116,10 @@ type handler struct {
 //
 // The error names the connection that is wrong.
 func New(o Options) (activities.Handler, error) {
-	h := &handler{servers: make(map[string]*server, len(o.Connections)), now: time.Now}
+	h := &handler{
+		servers: make(map[string]*server, len(o.Connections)), files: o.Files,
+		databases: cmp.Or(o.Databases, &sqldb.Databases{}), now: time.Now,
+	}
 	for _, c := range o.Connections {
 		if _, taken := h.servers[c.Name]; taken || c.Name == "" {
 			return nil, fmt.Errorf("connection %q: a name is not empty and is given once", c.Name)
@@ -195,7 +205,10 @@ func (h *handler) handle(ctx context.Context, r activities.Request, d data) prot
 		return j.rehearse(ctx, r)
 	}
 	s := newSending(j, r, state, h.now)
-	defer s.talk.close()
+	defer s.close()
+	if stop := s.open(ctx); stop != nil {
+		return *stop
+	}
 	return s.run(ctx)
 }
 

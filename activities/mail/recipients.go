@@ -1,6 +1,7 @@
 package mail
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"iter"
@@ -28,15 +29,21 @@ type place struct {
 	recipient
 	// at counts entries from 0.
 	at int
-	// address is the recipient's in its one spelling, empty where problem says why
-	// it is none.
-	address, problem string
+	// address is the recipient's in its one spelling, empty where the recipient's
+	// problem says why it is none.
+	address string
 	// duplicate is behind an entry with the same address, suppressed is one that
 	// gets nothing.
 	duplicate, suppressed bool
 	// digest stands for the addresses of all entries up to this one.
 	digest [32]byte
 }
+
+// skipped says that nothing is sent, which is nobody's mistake.
+func (p place) skipped() bool { return p.duplicate || p.suppressed }
+
+// shown is the address for a list of rejections.
+func (p place) shown() string { return cmp.Or(p.address, p.To) }
 
 // places goes through the list from its beginning, also where an earlier attempt
 // had gone: an address is found to be there twice only by who has seen it once.
@@ -61,6 +68,9 @@ func (j *job) places(ctx context.Context) iter.Seq2[place, error] {
 func (j *job) judge(before place, r recipient, seen map[key]bool) place {
 	p := place{recipient: r, at: before.at + 1}
 	p.digest = sha256.Sum256(append(before.digest[:], r.To...))
+	if r.problem != "" {
+		return p
+	}
 	address, err := parseRecipient(r.To)
 	if err != nil {
 		p.problem = err.Error()

@@ -60,11 +60,14 @@ const (
 
 // rehearse renders and checks the whole list and sends nothing.
 func (j *job) rehearse(ctx context.Context, r activities.Request) protocol.Outcome {
+	if err := j.readUnwanted(ctx); err != nil {
+		return listUnreadable(err, 0)
+	}
 	var c counts
 	answer := rehearsal{DryRun: true, Samples: []sample{}}
 	for p, err := range j.places(ctx) {
 		if err != nil {
-			return listUnreadable(err)
+			return listUnreadable(err, 0)
 		}
 		if answer.Recipients++; p.at%rehearsedABeat == 0 {
 			if ctx.Err() != nil {
@@ -72,12 +75,16 @@ func (j *job) rehearse(ctx context.Context, r activities.Request) protocol.Outco
 			}
 			_ = r.Report(activities.Progress{Done: int64(p.at), Note: "dry run"})
 		}
-		m, ok := j.prepare(p, &c)
-		if !ok {
-			continue
-		}
-		if answer.WouldSend++; len(answer.Samples) < maxSamples {
-			answer.Samples = append(answer.Samples, m.sample())
+		m, problem := j.prepare(p)
+		switch {
+		case p.skipped():
+			c.skip(p)
+		case problem != "":
+			c.reject(p.shown(), 0, problem)
+		default:
+			if answer.WouldSend++; len(answer.Samples) < maxSamples {
+				answer.Samples = append(answer.Samples, m.sample())
+			}
 		}
 	}
 	answer.Rejected, answer.RejectedCount = nonNil(c.Rejected), c.RejectedCount
@@ -85,23 +92,16 @@ func (j *job) rehearse(ctx context.Context, r activities.Request) protocol.Outco
 	return protocol.Success(answer)
 }
 
-// prepare renders the message for a place, or counts why there is none.
-func (j *job) prepare(p place, c *counts) (m rendered, ok bool) {
-	switch {
-	case p.problem != "":
-		c.reject(p.To, 0, p.problem)
-	case p.suppressed:
-		c.Suppressed++
-	case p.duplicate:
-		c.Duplicates++
-	default:
-		m, err := j.render(p.address, p.recipient)
-		if err == nil {
-			return m, true
-		}
-		c.reject(p.address, 0, reasonOf(err))
+// prepare renders the message for a place, or says why there can be none.
+func (j *job) prepare(p place) (m rendered, problem string) {
+	if p.problem != "" || p.skipped() {
+		return m, p.problem
 	}
-	return m, false
+	m, err := j.render(p.address, p.recipient)
+	if err != nil {
+		return m, reasonOf(err)
+	}
+	return m, ""
 }
 
 func (m rendered) sample() sample {

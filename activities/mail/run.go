@@ -2,12 +2,14 @@ package mail
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
 	"time"
 
 	"github.com/seriatim-go/seriatim/activities"
+	"github.com/seriatim-go/seriatim/activities/sqldb"
 	"github.com/seriatim-go/seriatim/protocol"
 )
 
@@ -43,7 +45,7 @@ func (s *sending) walk(ctx context.Context) protocol.Outcome {
 		case ctx.Err() != nil:
 			return protocol.Cancellation()
 		case err != nil:
-			return listUnreadable(err)
+			return listUnreadable(err, s.state.Next)
 		case p.at < before && slices.Contains(s.state.Deferred, p.at):
 			deferred = append(deferred, p)
 		}
@@ -128,9 +130,25 @@ func (s *sending) listChanged() protocol.Outcome {
 		WithFriendly("The list of recipients changed while it was being sent to. Bring the old one back and resume, or cancel and submit the rest as a new operation.")
 }
 
-// listUnreadable is that the list cannot be gone through.
-func listUnreadable(err error) protocol.Outcome {
-	return protocol.Retry("ListUnreadable", err.Error()).WithFriendly("The list of recipients cannot be read.")
+// listUnreadable is that the list cannot be gone through. What can never be is a
+// failure before anything was done, and later a person's: the rest of the list
+// would be lost.
+func listUnreadable(err error, next int) protocol.Outcome {
+	const friendly = "The list of recipients cannot be read."
+	var field *protocol.FieldError
+	var database *sqldb.Error
+	outcome := protocol.Retry("ListUnreadable", err.Error()).WithFriendly(friendly)
+	switch {
+	case errors.As(err, &field):
+		outcome = unreadable(err)
+	case errors.As(err, &database):
+		outcome = database.Outcome().WithFriendly(friendly)
+	}
+	if outcome.Kind == protocol.OutcomeFailed && next > 0 {
+		return protocol.Suspension("ListUnreadable", fmt.Sprintf("%v; %d entries were gone through before", err, next)).
+			WithFriendly(friendly + " Some of it was sent to before. Bring it back and resume, or cancel.")
+	}
+	return outcome
 }
 
 // progress is the checkpoint as it is reported.

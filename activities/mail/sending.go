@@ -27,7 +27,9 @@ type sending struct {
 	state checkpoint
 	lock  lock
 	talk  conversation
-	now   func() time.Time
+	// rejects is the file of rejections; its zero value is none.
+	rejects rejects
+	now     func() time.Time
 
 	began  time.Time
 	before int  // messages that earlier attempts sent
@@ -48,14 +50,35 @@ func newSending(j *job, r activities.Request, state checkpoint, now func() time.
 	}
 }
 
+// open reads what is beside the list, and goes on with the file of rejections where
+// the checkpoint left it.
+func (s *sending) open(ctx context.Context) *protocol.Outcome {
+	err := s.job.readUnwanted(ctx)
+	if err == nil && s.job.rejected != "" {
+		s.rejects, err = openRejects(s.job.files, s.job.rejected, s.state.RejectedBytes)
+	}
+	if err != nil {
+		return stopped(listUnreadable(err, s.state.Next))
+	}
+	return nil
+}
+
+// close ends the conversation and closes the file.
+func (s *sending) close() {
+	s.talk.close()
+	s.rejects.close()
+}
+
 // deliver does one entry of the list and goes behind it, or says why the attempt
 // ends before.
 func (s *sending) deliver(ctx context.Context, p place) *protocol.Outcome {
-	counts := s.state.counts
-	m, ok := s.job.prepare(p, &counts)
-	if !ok {
-		s.state.counts = counts
+	m, problem := s.job.prepare(p)
+	switch {
+	case p.skipped():
+		s.state.skip(p)
 		return s.behind(p)
+	case problem != "":
+		return s.reject(p, 0, problem)
 	}
 	for tries := 1; ; tries++ {
 		if a := s.talk.ensure(ctx); a.kind != accepted {
@@ -122,11 +145,10 @@ func (s *sending) take(ctx context.Context, p place, a answer) *protocol.Outcome
 	case accepted:
 		return s.accept(ctx, p)
 	case rejected:
-		s.state.reject(p.address, a.code, a.reason)
 		if s.refusals++; s.refusals >= refusedInARow && s.state.Sent == 0 {
 			return s.everybodyRefused(a)
 		}
-		return s.behind(p)
+		return s.reject(p, a.code, a.reason)
 	case later:
 		return s.putOff(p, a)
 	case refused:
@@ -152,10 +174,20 @@ func (s *sending) accept(ctx context.Context, p place) *protocol.Outcome {
 	return s.commit(ctx)
 }
 
+// reject reports a recipient who does not get the message.
+func (s *sending) reject(p place, code int, reason string) *protocol.Outcome {
+	s.state.reject(p.shown(), code, reason)
+	if err := s.rejects.add(p, code, reason); err != nil {
+		return stopped(protocol.Retry("RejectedFileNotWritten", fmt.Sprintf("%v; %s", err, s.so())))
+	}
+	s.state.RejectedBytes = s.rejects.size
+	return s.behind(p)
+}
+
 // behind goes behind an entry to which nothing was sent.
 func (s *sending) behind(p place) *protocol.Outcome {
 	s.advance(p)
-	if p.at%reportedABeat == 0 || !p.duplicate && !p.suppressed {
+	if p.at%reportedABeat == 0 || !p.skipped() {
 		_ = s.lock.request.Report(s.progress())
 	}
 	return nil
@@ -176,8 +208,7 @@ func (s *sending) putOff(p place, a answer) *protocol.Outcome {
 		if s.state.Round < maxRounds {
 			return nil
 		}
-		s.state.reject(p.address, a.code, fmt.Sprintf("%s (given up after %d rounds)", a.reason, maxRounds))
-		return s.behind(p)
+		return s.reject(p, a.code, fmt.Sprintf("%s (given up after %d rounds)", a.reason, maxRounds))
 	}
 	s.state.Deferred = append(s.state.Deferred, p.at)
 	s.advance(p)
@@ -191,7 +222,7 @@ func (s *sending) putOff(p place, a answer) *protocol.Outcome {
 // everybodyRefused begins the mailing again when a person has looked: nobody has
 // got anything.
 func (s *sending) everybodyRefused(a answer) *protocol.Outcome {
-	n := s.state.RejectedCount
+	n := s.refusals
 	s.state = checkpoint{Started: s.state.Started}
 	s.doubts = [parts]int{}
 	return stopped(protocol.Suspension("EverybodyRefused", fmt.Sprintf(
