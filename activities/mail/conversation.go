@@ -37,6 +37,10 @@ func (c *conversation) say(message *gomail.Msg) answer {
 	case broken:
 		a.wasUsed = c.taken > 0
 		c.drop()
+	default: // a server that refused the content may still be within the message
+		if c.open.Reset() != nil {
+			c.drop()
+		}
 	}
 	return a
 }

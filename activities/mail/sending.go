@@ -81,10 +81,14 @@ func (s *sending) deliver(ctx context.Context, p place) *protocol.Outcome {
 		return s.reject(p, 0, problem)
 	}
 	for tries := 1; ; tries++ {
+		if s.job.server.limit.Wait(ctx) != nil {
+			<-ctx.Done() // it is, or will be before this message's turn
+			return stopped(protocol.Cancellation())
+		}
 		if a := s.talk.ensure(ctx); a.kind != accepted {
 			return s.take(ctx, p, a)
 		}
-		if stop := s.ready(ctx); stop != nil {
+		if stop := s.hold(ctx); stop != nil {
 			return stop
 		}
 		a := s.talk.say(s.job.message(m, s.state.Started))
@@ -99,13 +103,10 @@ func (s *sending) deliver(ctx context.Context, p place) *protocol.Outcome {
 	}
 }
 
-// ready waits for the rate, and until the server has said that this attempt still
-// holds the operation: one that was stopped for a while must not go on beside
-// another (SPEC 2.2).
-func (s *sending) ready(ctx context.Context) *protocol.Outcome {
-	if s.job.server.limit.Wait(ctx) != nil {
-		<-ctx.Done() // it is, or will be before the next message's turn
-	}
+// hold waits until the server has said that this attempt still holds the operation:
+// one that was stopped for a while must not go on beside another (SPEC 2.2).
+// Between its answer and the message nothing waits.
+func (s *sending) hold(ctx context.Context) *protocol.Outcome {
 	for range leaseTries {
 		switch {
 		case ctx.Err() != nil:
