@@ -22,7 +22,7 @@ const Patience = 60 * time.Second
 type Attempt struct {
 	// Outcome is how it ended.
 	Outcome protocol.Outcome
-	// Reports are what it reported, in order.
+	// Reports are what it reported and committed, in order.
 	Reports []protocol.Heartbeat
 	// Checkpoint is where the next attempt goes on, nil for the beginning.
 	Checkpoint json.RawMessage

@@ -39,9 +39,10 @@ func TestCommittedFileShowsTheDefaults(t *testing.T) {
 		Key: "http.request", Number: 100_001, Label: "HTTP request",
 		Binding: catalogue.Binding{Activity: "http.request", HeartbeatSeconds: 30},
 	}
-	require.Equal(t, []catalogue.Type{bound.WithDefaults()}, cat.Types())
+	require.Equal(t, bound.WithDefaults(), cat.Types()[0])
 
 	committed.Types, committed.HTTP.Connections, committed.SQL.Connections, committed.path = nil, nil, nil, ""
+	committed.SMTP.Connections = nil
 	require.Equal(t, Default(), committed)
 	require.NoError(t, committed.Validate())
 }
