@@ -11,6 +11,7 @@ import (
 	"go.temporal.io/sdk/worker"
 
 	"github.com/seriatim-go/seriatim/activities"
+	"github.com/seriatim-go/seriatim/activities/sqlimport"
 	"github.com/seriatim-go/seriatim/catalogue"
 	"github.com/seriatim-go/seriatim/internal/config"
 	"github.com/seriatim-go/seriatim/protocol"
@@ -70,7 +71,11 @@ func newHandlers(c config.Config, env config.Env) (handlers, error) {
 	if err != nil {
 		return handlers{}, err
 	}
-	return handlers{activities.Handlers{activities.HTTPActivity: http}, cat, where}, nil
+	registered := activities.Handlers{
+		activities.HTTPActivity: http,
+		sqlimport.Activity:      sqlimport.Handler(where.files, where.databases),
+	}
+	return handlers{registered, cat, where}, nil
 }
 
 // serve connects and runs the workers until ctx is done.
