@@ -11,6 +11,7 @@ import (
 	"go.temporal.io/sdk/worker"
 
 	"github.com/seriatim-go/seriatim/activities"
+	"github.com/seriatim-go/seriatim/activities/propagate"
 	"github.com/seriatim-go/seriatim/activities/sqlimport"
 	"github.com/seriatim-go/seriatim/catalogue"
 	"github.com/seriatim-go/seriatim/internal/config"
@@ -74,6 +75,7 @@ func newHandlers(c config.Config, env config.Env) (handlers, error) {
 	registered := activities.Handlers{
 		activities.HTTPActivity: http,
 		sqlimport.Activity:      sqlimport.Handler(where.files, where.databases),
+		propagate.Activity:      propagate.Handler(where.files, where.databases),
 	}
 	return handlers{registered, cat, where}, nil
 }

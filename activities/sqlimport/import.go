@@ -98,7 +98,7 @@ type importing struct {
 	db      *sqldb.DB
 	insert  sqldb.Insert
 	file    *os.File
-	stamp   stamp
+	stamp   csvfile.Stamp
 	lock    *fenced.Lock
 	rejects *rejects
 	at      position
@@ -134,7 +134,7 @@ func (i *importing) read(ctx context.Context, folder files.Folder) (outcome prot
 		return outcome, err
 	}
 	defer func() { err = errors.Join(err, i.file.Close()) }()
-	if i.stamp, err = stampOf(i.file); err != nil {
+	if i.stamp, err = csvfile.StampOf(i.file); err != nil {
 		return outcome, err
 	}
 	if i.at.begun() && i.at.Stamp != i.stamp {

@@ -3,12 +3,9 @@ package sqlimport
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"database/sql"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"os"
 	"slices"
@@ -25,7 +22,7 @@ import (
 // each batch.
 type position struct {
 	File    csvfile.Position `json:"file"`
-	Stamp   stamp            `json:"stamp"`
+	Stamp   csvfile.Stamp    `json:"stamp"`
 	Rejects rejected         `json:"rejects"`
 	Counts  Result           `json:"counts"`
 	Done    bool             `json:"done,omitempty"`
@@ -37,30 +34,9 @@ type rejected struct {
 	Bytes int64  `json:"bytes,omitempty"`
 }
 
-func (p position) begun() bool { return p.Stamp != stamp{} }
-
-// stamp tells a file from what it was before.
-type stamp struct {
-	Size     int64  `json:"size"`
-	Modified string `json:"modified"`
-	Begin    string `json:"begin"` // of its first 64 KiB
-}
+func (p position) begun() bool { return p.Stamp != csvfile.Stamp{} }
 
 var errChanged = errors.New("the file has changed since its import began")
-
-func stampOf(file *os.File) (stamp, error) {
-	info, err := file.Stat()
-	if err != nil {
-		return stamp{}, err
-	}
-	begin := make([]byte, 64<<10)
-	n, err := file.ReadAt(begin, 0)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return stamp{}, err
-	}
-	sum := sha256.Sum256(begin[:n])
-	return stamp{info.Size(), info.ModTime().UTC().Format(time.RFC3339Nano), hex.EncodeToString(sum[:8])}, nil
-}
 
 // run imports batch after batch until the file's end.
 func (i *importing) run(ctx context.Context, reader *csvfile.Reader) (protocol.Outcome, error) {
@@ -95,7 +71,7 @@ func (i *importing) run(ctx context.Context, reader *csvfile.Reader) (protocol.O
 
 // write imports one batch: rows, rejects and checkpoint, or nothing.
 func (i *importing) write(ctx context.Context, header []string, b batch, began time.Time) error {
-	if now, err := stampOf(i.file); err != nil || now != i.stamp {
+	if now, err := csvfile.StampOf(i.file); err != nil || now != i.stamp {
 		return errors.Join(errChanged, err)
 	}
 	var after position
