@@ -39,7 +39,11 @@ func TestCommittedFileShowsTheDefaults(t *testing.T) {
 		Key: "http.request", Number: 100_001, Label: "HTTP request",
 		Binding: catalogue.Binding{Activity: "http.request", HeartbeatSeconds: 30},
 	}
-	require.Equal(t, []catalogue.Type{bound.WithDefaults()}, cat.Types())
+	long := catalogue.Binding{StartToCloseSeconds: 24 * 60 * 60, HeartbeatSeconds: 30, Retry: catalogue.Retry{MaxAttempts: 10}}
+	imported := catalogue.Type{Key: "import", Label: "Import", Binding: long}
+	propagated := catalogue.Type{Key: "activity.propagation", Label: "Activity propagation", Binding: long}
+	imported.Binding.Activity, propagated.Binding.Activity = imported.Key, propagated.Key
+	require.Equal(t, []catalogue.Type{bound.WithDefaults(), imported.WithDefaults(), propagated.WithDefaults()}, cat.Types())
 
 	committed.Types, committed.HTTP.Connections, committed.SQL.Connections, committed.path = nil, nil, nil, ""
 	require.Equal(t, Default(), committed)

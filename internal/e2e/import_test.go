@@ -43,6 +43,7 @@ type importSite struct {
 	*opclient.Client
 	t      *testing.T
 	db     *sqldb.DB
+	probe  *sqldb.DB // does not wait for a lock
 	config string
 	folder string
 }
@@ -52,10 +53,16 @@ func newImportSite(t *testing.T, driver, dsn string) *importSite {
 	s := &importSite{t: t, folder: t.TempDir()}
 	queue := unique(t)
 	s.config = fmt.Sprintf(importConfig, queue, s.folder, driver, dsn)
-	databases, err := sqldb.Open(sqldb.Connection{Name: "crm", Driver: driver, DSN: dsn})
+	crm, probe := sqldb.Connection{Name: "crm", Driver: driver, DSN: dsn}, sqldb.Connection{Name: "probe", Driver: driver, DSN: dsn}
+	if driver == sqldb.SQLite {
+		probe.DSN = "file:" + dsn + "?_busy_timeout=1"
+	}
+	databases, err := sqldb.Open(crm, probe)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, databases.Close()) })
 	s.db, err = databases.Get("", "crm")
+	require.NoError(t, err)
+	s.probe, err = databases.Get("", "probe")
 	require.NoError(t, err)
 	temporal, err := client.Dial(client.Options{HostPort: shared.Address(), Namespace: shared.Namespace()})
 	require.NoError(t, err)
@@ -116,11 +123,11 @@ func (s *importSite) stop(p *process, id string) {
 		}
 		require.NoError(s.t, p.command.Process.Signal(syscall.SIGCONT))
 		return false
-	}, patience, 7*time.Millisecond, "it stops between two batches")
+	}, 2*patience, 3*time.Millisecond, "it stops between two batches")
 }
 
 func (s *importSite) isFree(id string) bool {
-	tx, err := s.db.BeginTx(s.t.Context(), &sql.TxOptions{})
+	tx, err := s.probe.BeginTx(s.t.Context(), &sql.TxOptions{})
 	if err != nil {
 		return false
 	}
