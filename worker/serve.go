@@ -11,6 +11,8 @@ import (
 
 	"github.com/seriatim-go/seriatim/activities"
 	"github.com/seriatim-go/seriatim/activities/mail"
+	"github.com/seriatim-go/seriatim/activities/propagate"
+	"github.com/seriatim-go/seriatim/activities/sqlimport"
 	"github.com/seriatim-go/seriatim/catalogue"
 	"github.com/seriatim-go/seriatim/internal/config"
 	"github.com/seriatim-go/seriatim/opclient"
@@ -75,7 +77,13 @@ func newHandlers(c config.Config, env config.Env) (handlers, error) {
 	if err != nil {
 		return handlers{}, errors.Join(err, where.close())
 	}
-	return handlers{activities.Handlers{activities.HTTPActivity: http, mail.Activity: bulk}, cat, where}, nil
+	registered := activities.Handlers{
+		activities.HTTPActivity: http,
+		mail.Activity:           bulk,
+		sqlimport.Activity:      sqlimport.Handler(where.files, where.databases),
+		propagate.Activity:      propagate.Handler(where.files, where.databases),
+	}
+	return handlers{registered, cat, where}, nil
 }
 
 // serve connects and runs the workers until ctx is done.

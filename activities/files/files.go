@@ -107,6 +107,21 @@ func (f Folder) Rename(field, from, to string) error {
 	return explain(field, to, f.root.Rename(from, to))
 }
 
+// List are the names of what is in a folder below the root, "." for itself.
+func (f Folder) List(field, name string) ([]string, error) {
+	if name != "." {
+		if err := f.Check(field, name); err != nil {
+			return nil, err
+		}
+	}
+	entries, err := fs.ReadDir(f.root.FS(), path.Clean(name))
+	names := make([]string, len(entries))
+	for i, entry := range entries {
+		names[i] = entry.Name()
+	}
+	return names, explain(field, name, err)
+}
+
 // Remove removes a file; one that is not there is no error.
 func (f Folder) Remove(field, name string) error {
 	if err := f.Check(field, name); err != nil {
@@ -126,7 +141,7 @@ func explain(field, name string, err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, fs.ErrNotExist):
-		return refusal(field, name, "is not there below files.root")
+		return gone{refusal(field, name, "is not there below files.root"), fs.ErrNotExist}
 	case errors.Is(err, fs.ErrPermission):
 		return refusal(field, name, "may not be opened by the worker")
 	case errors.As(err, &at) && strings.Contains(at.Err.Error(), "escapes from parent"):
@@ -136,6 +151,12 @@ func explain(field, name string, err error) error {
 	}
 	return fmt.Errorf("%s: %q: %w", field, name, err)
 }
+
+// gone is a refusal that errors.Is finds to be fs.ErrNotExist.
+type gone struct{ refusal, cause error }
+
+func (g gone) Error() string   { return g.refusal.Error() }
+func (g gone) Unwrap() []error { return []error{g.refusal, g.cause} }
 
 func refusal(field, name, problem string) error {
 	if len(name) > 64 {
