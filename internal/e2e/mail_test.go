@@ -98,13 +98,15 @@ type mailed struct {
 }
 
 // requireMailed waits for the end and checks the mail server's own record: nobody
-// is left out, what came twice has the same Message-ID and date, and the result
-// names it.
-func (s *mailSite) requireMailed(id string, n, window int) {
+// is left out, what came twice has the same Message-ID and date, the result names
+// it, and each attempt that was lost doubled one message at most. A busy machine
+// may lose more than lost of them.
+func (s *mailSite) requireMailed(id string, n, lost int) {
 	s.t.Helper()
 	found, err := s.Wait(s.t.Context(), id, "")
 	require.NoError(s.t, err)
 	require.Equal(s.t, protocol.Succeeded, found.StatusCode, found.Message)
+	require.GreaterOrEqual(s.t, found.RetryCount, lost)
 	var r mailed
 	require.NoError(s.t, json.Unmarshal(found.Result, &r))
 	require.Equal(s.t, []int{n, n, 0}, []int{r.Recipients, r.Sent, r.RejectedCount})
@@ -122,9 +124,9 @@ func (s *mailSite) requireMailed(id string, n, window int) {
 			require.True(s.t, reported[again.ID()], "%s is reported as in doubt", to)
 		}
 	}
-	require.LessOrEqual(s.t, doubles, window)
-	require.LessOrEqual(s.t, r.InDoubtCount, window)
-	s.t.Logf("%d recipients, window %d, %d in doubt, %d got two messages", n, window, r.InDoubtCount, doubles)
+	require.LessOrEqual(s.t, doubles, r.InDoubtCount)
+	require.LessOrEqual(s.t, r.InDoubtCount, found.RetryCount)
+	s.t.Logf("%d recipients, %d attempts lost, %d in doubt, %d got two messages", n, found.RetryCount, r.InDoubtCount, doubles)
 }
 
 // SPEC 2.2, 6.4, 6.5: a worker that is killed with -9 while it sends leaves nobody
