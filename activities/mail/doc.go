@@ -4,13 +4,14 @@
 //   - mail.go: the connections that operations may name, and the handler
 //   - data.go: what an operation says
 //   - recipients.go: the list, without doubles and without those that are suppressed
+//   - lists.go, query.go: lists in files and databases
 //   - address.go: which addresses are mailed to
 //   - template.go: text with values in it
 //   - message.go: one recipient's message, the same in every attempt
 //   - conversation.go, answer.go: speaking SMTP, and what the server's answers mean
 //   - run.go, sending.go: going through the list, from the checkpoint on
 //   - checkpoint.go: how far it is, and that the lock is still held
-//   - result.go: what came of it
+//   - result.go, rejects.go: what came of it
 //
 // No recipient gets two messages, within what SMTP allows: after the server has
 // taken a message its attempt has the checkpoint kept, and only then begins the
