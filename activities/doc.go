@@ -10,6 +10,9 @@
 //     which are no handlers
 //   - http.go, http_*.go: the handler of http.request
 //
+// The handlers of import and activity.propagation are in sqlimport and propagate,
+// over files, sqldb, csvfile and fenced.
+//
 // Package handlertest tests that a handler goes on from its checkpoints.
 //
 // A team's own worker registers its handlers with Register, next to the
