@@ -13,7 +13,8 @@
 // The handlers of import and activity.propagation are in sqlimport and propagate,
 // over files, sqldb, csvfile and fenced.
 //
-// Package handlertest tests that a handler goes on from its checkpoints.
+// Package handlertest tests that a handler goes on from its checkpoints, and does
+// no harm where it does something again.
 //
 // A team's own worker registers its handlers with Register, next to the
 // workflows; examples/ownworker is one.

@@ -156,24 +156,6 @@ func TestOnlyWrongCredentialsEndTheWait(t *testing.T) {
 	}
 }
 
-func TestSearchAttributesAreAllThereOrNamed(t *testing.T) {
-	t.Parallel()
-	all := protocol.SearchAttributes()
-	missing, wrong := compare(all)
-	require.Empty(t, missing)
-	require.Empty(t, wrong)
-
-	delete(all, "QueueDepth")
-	delete(all, "OperationType")
-	all["PostponeUntil"] = "Text"
-	missing, wrong = compare(all)
-	require.Equal(t, []string{"OperationType", "QueueDepth"}, missing)
-	require.Equal(t, []string{"PostponeUntil is Text, not Datetime"}, wrong)
-	require.Equal(t,
-		"temporal operator search-attribute create --namespace orders --name OperationType --type Keyword --name QueueDepth --type Int",
-		createCommand("orders", missing))
-}
-
 func TestEveryConnectionReachesTheHandler(t *testing.T) {
 	t.Parallel()
 	c, err := config.Load(file(t, "http: {connections: [{name: a, baseURL: 'http://x', headers: {X-A: {env: A}}}]}"),
