@@ -5,6 +5,7 @@
 //   - handler.go: what a handler is, and how a worker registers it
 //   - typed.go: a handler that takes its data as a Go type
 //   - progress.go: checkpoints, and the heartbeats that carry them
+//   - commit.go: a checkpoint that is kept before the handler goes on
 //   - report.go: how an outcome becomes what the workflow reads
 //   - engine.go, readoperation.go, predecessor.go: the engine's own activities,
 //     which are no handlers

@@ -80,7 +80,8 @@ func TestHandlerIsCalledWithWhatItNeedsToBeIdempotent(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.NotNil(t, got.OnReport)
-	got.OnReport = nil
+	require.NotNil(t, got.OnCommit)
+	got.OnReport, got.OnCommit = nil, nil
 	require.Equal(t, Request{
 		Operation:  protocol.Operation{ID: "a1", Data: json.RawMessage(`{"x":1}`)},
 		CreatedOn:  createdOn,

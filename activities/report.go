@@ -32,7 +32,7 @@ func (p reporter) run(ctx context.Context, in protocol.HandlerInput) (protocol.H
 	defer stop()
 	outcome := p.handler.Handle(ctx, Request{
 		Operation: in.Operation, CreatedOn: in.CreatedOn, Fence: in.Fence,
-		Checkpoint: checkpointOf(pulse.checkpoint()), OnReport: pulse.report,
+		Checkpoint: checkpointOf(pulse.checkpoint()), OnReport: pulse.report, OnCommit: pulse.commit,
 	})
 	outcome = checked(ctx, outcome, time.Now())
 	if outcome.Kind == protocol.OutcomeRetry && !outcome.Uncounted {

@@ -10,6 +10,7 @@ import (
 	"go.temporal.io/sdk/worker"
 
 	"github.com/seriatim-go/seriatim/activities"
+	"github.com/seriatim-go/seriatim/activities/mail"
 	"github.com/seriatim-go/seriatim/activities/propagate"
 	"github.com/seriatim-go/seriatim/activities/sqlimport"
 	"github.com/seriatim-go/seriatim/catalogue"
@@ -72,8 +73,13 @@ func newHandlers(c config.Config, env config.Env) (handlers, error) {
 	if err != nil {
 		return handlers{}, err
 	}
+	bulk, err := newMail(c, env, where)
+	if err != nil {
+		return handlers{}, errors.Join(err, where.close())
+	}
 	registered := activities.Handlers{
 		activities.HTTPActivity: http,
+		mail.Activity:           bulk,
 		sqlimport.Activity:      sqlimport.Handler(where.files, where.databases),
 		propagate.Activity:      propagate.Handler(where.files, where.databases),
 	}

@@ -24,7 +24,7 @@ type Attempt struct {
 	Outcome protocol.Outcome
 	// Crashed says that its worker died.
 	Crashed bool
-	// Reports are what it reported, in order.
+	// Reports are what it reported and committed, in order.
 	Reports []protocol.Heartbeat
 	// Checkpoint is where the next attempt goes on, nil for the beginning.
 	Checkpoint json.RawMessage

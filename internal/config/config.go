@@ -27,6 +27,7 @@ type Config struct {
 	HTTP       HTTP       `mapstructure:"http"`
 	SQL        SQL        `mapstructure:"sql"`
 	Files      Files      `mapstructure:"files"`
+	SMTP       SMTP       `mapstructure:"smtp"`
 	// Types is the catalogue in its own order; Catalogue builds it.
 	Types []Type `mapstructure:"types"`
 

@@ -42,10 +42,17 @@ func TestCommittedFileShowsTheDefaults(t *testing.T) {
 	long := catalogue.Binding{StartToCloseSeconds: 24 * 60 * 60, HeartbeatSeconds: 30, Retry: catalogue.Retry{MaxAttempts: 10}}
 	imported := catalogue.Type{Key: "import", Label: "Import", Binding: long}
 	propagated := catalogue.Type{Key: "activity.propagation", Label: "Activity propagation", Binding: long}
-	imported.Binding.Activity, propagated.Binding.Activity = imported.Key, propagated.Key
-	require.Equal(t, []catalogue.Type{bound.WithDefaults(), imported.WithDefaults(), propagated.WithDefaults()}, cat.Types())
+	mailed := catalogue.Type{Key: "bulk.email", Label: "Bulk e-mail", Binding: long}
+	mailed.Binding.Retry = catalogue.Retry{MaxAttempts: 20, InitialSeconds: 5, MaxSeconds: 600}
+	all := []catalogue.Type{bound.WithDefaults()}
+	for _, each := range []catalogue.Type{imported, propagated, mailed} {
+		each.Binding.Activity = each.Key
+		all = append(all, each.WithDefaults())
+	}
+	require.Equal(t, all, cat.Types())
 
 	committed.Types, committed.HTTP.Connections, committed.SQL.Connections, committed.path = nil, nil, nil, ""
+	committed.SMTP.Connections = nil
 	require.Equal(t, Default(), committed)
 	require.NoError(t, committed.Validate())
 }

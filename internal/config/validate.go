@@ -41,6 +41,7 @@ func (c Config) Validate() error {
 		within("http.maxResponseBytes", c.HTTP.MaxResponseBytes, 1, protocol.MaxResultBytes),
 		c.validateConnections(),
 		c.validateDatabases(),
+		c.validateMailServers(),
 	)
 	if _, err := c.build(); err != nil {
 		problems = append(problems, fmt.Errorf("types: %w", err))
