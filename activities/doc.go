@@ -11,6 +11,9 @@
 //     which are no handlers
 //   - http.go, http_*.go: the handler of http.request
 //
+// The handlers of import and activity.propagation are in sqlimport and propagate,
+// over files, sqldb, csvfile and fenced.
+//
 // Package handlertest tests that a handler goes on from its checkpoints, and does
 // no harm where it does something again.
 //

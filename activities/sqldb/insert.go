@@ -135,12 +135,16 @@ func (db *DB) manySQLite(ctx context.Context, tx *sql.Tx, i Insert, rows [][]any
 		return all, db.Explain(err)
 	}
 	defer func() { _ = insert.Close() }()
+	quiet := context.WithoutCancel(ctx) // the driver starts a goroutine to watch one that can end
 	for at, row := range rows {
+		if err := ctx.Err(); err != nil {
+			return all, db.Explain(err)
+		}
 		row = forSQLite(row)
 		one := Written{}
-		result, err := insert.ExecContext(ctx, row...)
+		result, err := insert.ExecContext(quiet, row...)
 		if err == nil {
-			one, err = db.countSQLite(ctx, tx, i, row, result)
+			one, err = db.countSQLite(quiet, tx, i, row, result)
 		}
 		if err != nil {
 			if one, err = db.refusalOf(err, at, i.OnDuplicate); err != nil {

@@ -1,3 +1,5 @@
+//go:build unix
+
 package sqlimport
 
 import (
@@ -9,6 +11,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -88,9 +91,9 @@ func (b *bench) importMillion(t *testing.T, file string) {
 	require.NoError(t, os.Link(file, filepath.Join(b.folder, "in.csv")))
 	b.do(t, `DROP TABLE people`)
 	b.do(t, millionTable)
-	began := time.Now()
+	began, before := time.Now(), processor(t)
 	r := b.succeed(t, operation("in.csv", million1, `"batchSize":5000`))
-	report(t, "import", time.Since(began))
+	report(t, "import", time.Since(began), processor(t)-before)
 	require.Equal(t, int64(million), r.Imported)
 	require.Equal(t, []string{"1000000"}, b.list(t, `SELECT CAST(count(*) AS TEXT) FROM people`))
 	memory := peak(t)
@@ -98,9 +101,17 @@ func (b *bench) importMillion(t *testing.T, file string) {
 	require.Less(t, memory, maxMemory)
 }
 
-func report(t *testing.T, what string, took time.Duration) {
+// processor is the time that this process computed.
+func processor(t *testing.T) time.Duration {
 	t.Helper()
-	t.Logf("%s: %.1f s, %.0f rows/s", what, took.Seconds(), million/took.Seconds())
+	var used syscall.Rusage
+	require.NoError(t, syscall.Getrusage(syscall.RUSAGE_SELF, &used))
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
+}
+
+func report(t *testing.T, what string, took, computed time.Duration) {
+	t.Helper()
+	t.Logf("%s: %.1f s, %.0f rows/s; the client computed %.1f s", what, took.Seconds(), million/took.Seconds(), computed.Seconds())
 }
 
 // tool runs the database's own program.
@@ -110,7 +121,8 @@ func tool(t *testing.T, what, program string, arguments ...string) {
 		t.Skipf("%s is not installed, there is nothing to compare with", program)
 	}
 	began := time.Now()
-	output, err := exec.Command(program, arguments...).CombinedOutput()
+	command := exec.Command(program, arguments...)
+	output, err := command.CombinedOutput()
 	require.NoError(t, err, string(output))
-	report(t, what, time.Since(began))
+	report(t, what, time.Since(began), command.ProcessState.UserTime()+command.ProcessState.SystemTime())
 }

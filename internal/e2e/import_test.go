@@ -1,3 +1,5 @@
+//go:build unix
+
 package e2e
 
 import (
@@ -17,6 +19,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/seriatim-go/seriatim/activities/fenced"
+	"github.com/seriatim-go/seriatim/activities/propagate"
 	"github.com/seriatim-go/seriatim/activities/sqldb"
 	"github.com/seriatim-go/seriatim/activities/sqlimport"
 	"github.com/seriatim-go/seriatim/internal/postgres"
@@ -33,6 +36,11 @@ sql:
 types:
   - key: import
     activity: import
+    startToClose: 10m
+    heartbeat: 2s
+    retry: {initial: 100ms, max: 1s, maxAttempts: 100}
+  - key: activity.propagation
+    activity: activity.propagation
     startToClose: 10m
     heartbeat: 2s
     retry: {initial: 100ms, max: 1s, maxAttempts: 100}
@@ -89,27 +97,30 @@ func (s *importSite) write(name string, n int) {
 	require.NoError(s.t, file.Close())
 }
 
-// row is the operation's checkpoint in the database: its rows so far, and which
-// attempt holds it.
-func (s *importSite) row(id string) (imported int64, fence protocol.Fence) {
+// row is the operation's checkpoint in the database: how many rows it wrote so
+// far, and which attempt holds it.
+func (s *importSite) row(id string) (written int64, fence protocol.Fence) {
 	var text string
 	row := s.db.QueryRowContext(s.t.Context(), `SELECT position, sequence, n, attempt FROM `+fenced.Table+` WHERE operation_id = `+s.db.Placeholder(1), id)
 	if row.Scan(&text, &fence.Sequence, &fence.N, &fence.Attempt) != nil || text == "" {
 		return 0, fence // the table or the row is still to be made, or locked
 	}
 	var position struct {
-		Counts sqlimport.Result `json:"counts"`
+		Counts struct {
+			sqlimport.Result
+			Created int64 `json:"created"`
+		} `json:"counts"`
 	}
 	require.NoError(s.t, json.Unmarshal([]byte(text), &position))
-	return position.Counts.Imported, fence
+	return position.Counts.Imported + position.Counts.Created, fence
 }
 
-func (s *importSite) reaches(id string, imported int64) {
+func (s *importSite) reaches(id string, written int64) {
 	s.t.Helper()
 	require.Eventually(s.t, func() bool {
 		now, _ := s.row(id)
-		return now >= imported
-	}, 4*patience, 5*time.Millisecond, "%d rows are imported", imported)
+		return now >= written
+	}, 4*patience, 5*time.Millisecond, "%d rows are written", written)
 }
 
 // stop stops a process as SIGSTOP does, while it holds no lock of the database: on
@@ -205,6 +216,32 @@ func surviveImport(t *testing.T, driver, dsn string) {
 		require.Equal(t, 1, strings.Count(string(rejects), fmt.Sprintf(",bad %d,", i)), "bad %d", i)
 	}
 	_, last := s.row(o.ID)
+	s.propagate(next, records-bad)
 	t.Logf("%d records, %d kills, stopped at %d as attempt %s, ended by attempt %s: 0 doubled, 0 lost", records, kills, before, zombie, last)
-	next.kill()
+}
+
+// propagate makes an activity for each note, whose worker is killed in the middle.
+func (s *importSite) propagate(p *process, notes int64) {
+	_, err := s.db.ExecContext(s.t.Context(), `CREATE TABLE calls (campaign TEXT, member TEXT, subject TEXT)`)
+	require.NoError(s.t, err)
+	_, err = s.db.ExecContext(s.t.Context(), `CREATE UNIQUE INDEX one_call ON calls (campaign, member)`)
+	require.NoError(s.t, err)
+	o := protocol.Operation{ID: uuid.NewString(), OperationType: "activity.propagation", Data: json.RawMessage(
+		`{"campaign":"spring","activity":{"subject":"Call"},"target":{"connection":"crm","table":"calls"},"batchSize":50,
+		"members":{"connection":"crm","query":"SELECT number FROM notes"},
+		"exclusions":{"connection":"crm","query":"SELECT number FROM notes WHERE number < 1000"}}`)}
+	_, err = s.Submit(s.t.Context(), o)
+	require.NoError(s.t, err)
+	s.reaches(o.ID, notes/3)
+	p.kill()
+	startProcess(s.t, shared, s.config)
+	found, err := s.Wait(s.t.Context(), o.ID, "")
+	require.NoError(s.t, err)
+	require.Equal(s.t, protocol.Succeeded, found.StatusCode, found.Message)
+	var r propagate.Result
+	require.NoError(s.t, json.Unmarshal(found.Result, &r))
+	require.Equal(s.t, propagate.Result{Members: notes, Created: notes - 990, Excluded: 990, Seconds: r.Seconds}, r)
+	var calls int64
+	require.NoError(s.t, s.db.QueryRowContext(s.t.Context(), `SELECT count(*) FROM calls`).Scan(&calls))
+	require.Equal(s.t, r.Created, calls)
 }

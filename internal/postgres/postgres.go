@@ -20,9 +20,12 @@ import (
 )
 
 // Start is the place of a server's own database, which is gone with the test.
-// Where PostgreSQL is not installed the test skips and says so.
+// Where PostgreSQL is not installed, and with -short, the test skips and says so.
 func Start(t testing.TB) (dsn string) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("this test needs a PostgreSQL server: left out with -short")
+	}
 	programs := find(t)
 	// Not the test's own folder: a socket's path has at most 107 bytes, and the
 	// server's user may not enter it.
