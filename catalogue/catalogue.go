@@ -22,11 +22,19 @@ const FirstOwnNumber = 100_000
 type Type struct {
 	// Key is lower-case words with dots, such as "http.request".
 	Key string `json:"key"`
-	// Number is optional, unique, and at least FirstOwnNumber; 0 is none.
+	// Number is optional and unique: at least FirstOwnNumber, or that of a type of
+	// the original service, which the entry then binds, as one with its key does; 0
+	// is none.
 	Number int `json:"number,omitempty"`
-	// Label is shown to people; the key by default.
+	// Label is shown to people; the key by default, or the original's.
 	Label string `json:"label,omitempty"`
-	// Binding says what runs it.
+	// Restrictions are what its operations may not be asked. An original type has
+	// its own besides these.
+	Restrictions protocol.Restrictions `json:"restrictions,omitempty"`
+	// AllowToken lifts protocol.NoToken from an original type (SPEC 9.1).
+	AllowToken bool `json:"-"`
+	// Binding says what runs it. A type of the original service that no entry binds
+	// is known, and has an empty one.
 	Binding Binding `json:"binding"`
 }
 
@@ -63,8 +71,15 @@ type Retry struct {
 	NonRetryable []string `json:"nonRetryable,omitempty"`
 }
 
+// Bound says that something runs it.
+func (t Type) Bound() bool { return t.Binding.Activity != "" }
+
 // WithDefaults fills in what is not set.
 func (t Type) WithDefaults() Type {
+	t = t.asOriginal()
+	if t.AllowToken {
+		t.Restrictions = slices.DeleteFunc(t.Restrictions, func(r protocol.Restriction) bool { return r == protocol.NoToken })
+	}
 	if t.Label == "" {
 		t.Label = t.Key
 	}
@@ -86,8 +101,9 @@ func orDefault[T comparable](value, fallback T) T {
 	return value
 }
 
-// Catalogue finds types by key or number. It never changes once built; its zero
-// value knows no type.
+// Catalogue finds types by key or number: those that it was built from, and those
+// of the original service, bound or not. It never changes once built; its zero
+// value binds none.
 type Catalogue struct {
 	types []Type
 	byRef map[protocol.TypeRef]int
@@ -99,8 +115,9 @@ func New(types ...Type) (*Catalogue, error) {
 	c := &Catalogue{byRef: make(map[protocol.TypeRef]int, 2*len(types))}
 	var problems []error
 	for _, t := range types {
+		err := t.validateToken()
 		t = t.WithDefaults()
-		if err := t.validate(); err != nil {
+		if err := errors.Join(err, t.validate()); err != nil {
 			problems = append(problems, fmt.Errorf("type %q: %w", t.Key, err))
 			continue
 		}
@@ -134,10 +151,33 @@ func (t Type) validate() error {
 	if err := probe.Validate(); err != nil || strings.Trim(t.Key, "0123456789") == "" {
 		return fmt.Errorf("key: %q is not lower-case words with dots", t.Key)
 	}
-	if t.Number != 0 && t.Number < FirstOwnNumber {
+	original, isOriginal := Original(protocol.TypeRef(t.Key))
+	switch {
+	case isOriginal && t.Number != original.Number:
+		return fmt.Errorf("number: %d is not that of the original type %q, which is %d", t.Number, t.Key, original.Number)
+	case !isOriginal && t.Number != 0 && t.Number < FirstOwnNumber:
 		return fmt.Errorf("number: %d is less than %d, where a team's own numbers begin", t.Number, FirstOwnNumber)
 	}
+	for _, r := range t.Restrictions {
+		if !slices.Contains(protocol.AllRestrictions, r) {
+			return fmt.Errorf("restrictions: %q is not one of %v", r, protocol.AllRestrictions)
+		}
+	}
 	return t.Binding.validate()
+}
+
+// validateToken refuses an entry that both forbids a token and allows it, and one
+// that lifts what is not there.
+func (t Type) validateToken() error {
+	switch {
+	case !t.AllowToken:
+		return nil
+	case t.Restrictions.Has(protocol.NoToken):
+		return fmt.Errorf("dependencyToken: is allowed, and restrictions has %q", protocol.NoToken)
+	case !t.asOriginal().Restrictions.Has(protocol.NoToken):
+		return errors.New("dependencyToken: is allowed for this type as it is")
+	}
+	return nil
 }
 
 // Bounds of a binding's times, so that each is one that the server takes.
@@ -181,19 +221,27 @@ func checkSeconds(name string, value float64) error {
 	return nil
 }
 
-// Lookup finds a type by its key or its number.
+// Lookup finds a type by its key or its number: one that something runs, or one
+// of the original service.
 func (c *Catalogue) Lookup(ref protocol.TypeRef) (Type, bool) {
-	if c == nil {
-		return Type{}, false
+	if c != nil {
+		if at, ok := c.byRef[ref]; ok {
+			return c.types[at], true
+		}
 	}
-	at, ok := c.byRef[ref]
-	if !ok {
-		return Type{}, false
-	}
-	return c.types[at], true
+	return Original(ref)
 }
 
-// Types lists the catalogue in the order of configuration.
+// Unbound are the types of the original service that nothing runs, in the order
+// of their numbers.
+func (c *Catalogue) Unbound() []Type {
+	return slices.DeleteFunc(Originals(), func(t Type) bool {
+		found, _ := c.Lookup(protocol.TypeRef(t.Key))
+		return found.Bound()
+	})
+}
+
+// Types lists what is bound, in the order of configuration.
 func (c *Catalogue) Types() []Type {
 	if c == nil {
 		return nil
@@ -201,18 +249,37 @@ func (c *Catalogue) Types() []Type {
 	return slices.Clone(c.types)
 }
 
-// Check refuses a type that the catalogue does not have, with the code of SPEC
-// 8.3 and the keys that it does have.
+// Check refuses a type that the catalogue does not have, or has nothing to run
+// with, with the code of SPEC 8.3 and the keys that something runs.
 func (c *Catalogue) Check(ref protocol.TypeRef) error {
-	if _, ok := c.Lookup(ref); ok {
+	t, known := c.Lookup(ref)
+	if t.Bound() {
 		return nil
 	}
-	return &protocol.Refusal{
-		Type:    protocol.ErrTypeInvalidOperation,
-		Code:    protocol.CodeTypeNotRecognised,
-		Message: fmt.Sprintf("operationType %q is not in the catalogue; known are %s", ref, c.keys()),
+	message := fmt.Sprintf("operationType %q is not in the catalogue; known are %s", ref, c.keys())
+	if known {
+		message = fmt.Sprintf("operationType %q is known, and nothing runs it: bind %q under types: in config.yaml; bound are %s", ref, t.Key, c.keys())
 	}
+	return &protocol.Refusal{Type: protocol.ErrTypeInvalidOperation, Code: protocol.CodeTypeNotRecognised, Message: message}
 }
+
+// CheckOperation refuses an operation whose type Check refuses, or that has a
+// dependency token where its type takes none, with a *protocol.FieldError.
+func (c *Catalogue) CheckOperation(o protocol.Operation) error {
+	if err := c.Check(o.OperationType); err != nil {
+		return err
+	}
+	if t, _ := c.Lookup(o.OperationType); o.DependencyToken != "" && t.Restrictions.Has(protocol.NoToken) {
+		return &protocol.FieldError{
+			Field: "dependencyToken", Value: fmt.Sprintf("%q", o.DependencyToken),
+			Problem: fmt.Sprintf("type %q takes none: leave it out, or %s", t.Key, AllowTokenHint),
+		}
+	}
+	return nil
+}
+
+// AllowTokenHint says how a type is made to take a token.
+const AllowTokenHint = `say "dependencyToken: allowed" for the type in config.yaml`
 
 func (c *Catalogue) keys() string {
 	keys := make([]string, 0, len(c.Types()))

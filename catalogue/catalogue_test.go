@@ -35,7 +35,7 @@ func TestDefaults(t *testing.T) {
 func TestWhatIsSetIsKept(t *testing.T) {
 	t.Parallel()
 	set := Type{
-		Key: "http.request", Number: 100_100, Label: "HTTP request",
+		Key: "http.request", Number: 100_100, Label: "HTTP request", Restrictions: protocol.Restrictions{protocol.NoPause}, AllowToken: true,
 		Binding: Binding{
 			Activity: "Send", TaskQueue: "mail", StartToCloseSeconds: 7, HeartbeatSeconds: 2, CancelTimeoutSeconds: 5,
 			Retry: Retry{MaxAttempts: 1, InitialSeconds: 0.5, Backoff: 1, MaxSeconds: 3600, NonRetryable: []string{"NotFound"}},

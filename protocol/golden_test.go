@@ -74,6 +74,7 @@ func succeededRecord() Record {
 func failedRecord() Record {
 	return Record{
 		Operation: Operation{ID: "a2", OperationType: "100100"}, StateCode: Completed, StatusCode: Failed,
+		TypeKey: "invoice.send", TypeNumber: 100_100, Restrictions: Restrictions{NoCancelOrDelete},
 		HostID: "worker-2@host", CreatedOn: at(0), StartedOn: at(time.Second), CompletedOn: at(90 * time.Second),
 		ModifiedOn: at(90 * time.Second), ExecutionTimeSpan: 60, RetryCount: 3, ErrorCode: "503",
 		Message: "POST https://example.com/invoices: 503 Service Unavailable", FriendlyMessage: "The invoice service is down.",

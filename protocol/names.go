@@ -147,4 +147,6 @@ const (
 	NameMemo = "name"
 	// TypeMemo is the operation's type, as submitted.
 	TypeMemo = "operationType"
+	// RestrictionsMemo are the Restrictions of its type, absent without any.
+	RestrictionsMemo = "restrictions"
 )

@@ -89,6 +89,11 @@ type Type struct {
 	Label         string        `mapstructure:"label"`
 	Activity      string        `mapstructure:"activity"`
 	TaskQueue     string        `mapstructure:"taskQueue"`
+	// Restrictions are what its operations may not be asked. DependencyToken
+	// "allowed" lifts that of an original type that takes no token.
+	Restrictions    []string `mapstructure:"restrictions"`
+	DependencyToken string   `mapstructure:"dependencyToken"`
+
 	StartToClose  time.Duration `mapstructure:"startToClose"`
 	Heartbeat     time.Duration `mapstructure:"heartbeat"`
 	CancelTimeout time.Duration `mapstructure:"cancelTimeout"`

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seriatim-go/seriatim/catalogue"
+	"github.com/seriatim-go/seriatim/protocol"
 )
 
 // environment is an Env with these variables.
@@ -115,6 +116,24 @@ types:
 			Retry: catalogue.Retry{MaxAttempts: 7, InitialSeconds: 2, Backoff: 1.5, MaxSeconds: 3600, NonRetryable: []string{"Gone"}},
 		},
 	}}, cat.Types())
+}
+
+// SPEC 9.1, 9.2: original types are bound by key or number, own ones restricted.
+func TestTypesAreBoundAndRestricted(t *testing.T) {
+	t.Parallel()
+	c, err := load(t, `
+types:
+  - {key: bulk.email, activity: sendBulk, dependencyToken: allowed}
+  - {number: 57, activity: rollUp}
+  - {key: a.b, activity: doAB, restrictions: [noControl, noToken]}
+`, nil)
+	require.NoError(t, err)
+	cat, err := c.Catalogue()
+	require.NoError(t, err)
+	types := cat.Types()
+	require.Equal(t, []any{2, "Bulk Email", 0}, []any{types[0].Number, types[0].Label, len(types[0].Restrictions)})
+	require.Equal(t, []any{"rollup.field", protocol.Restrictions{protocol.NoCancelOrDelete}}, []any{types[1].Key, types[1].Restrictions})
+	require.Equal(t, protocol.Restrictions{protocol.NoControl, protocol.NoToken}, types[2].Restrictions)
 }
 
 func TestEmptyFileIsTheDefaults(t *testing.T) {

@@ -89,24 +89,44 @@ func (c Config) Catalogue() (*catalogue.Catalogue, error) {
 
 func (c Config) build() (*catalogue.Catalogue, error) {
 	types := make([]catalogue.Type, len(c.Types))
+	var problems []error
 	for i, t := range c.Types {
-		types[i] = catalogue.Type{
-			Key: t.Key, Number: t.Number, Label: t.Label,
-			Binding: catalogue.Binding{
-				Activity:             t.Activity,
-				TaskQueue:            t.TaskQueue,
-				StartToCloseSeconds:  t.StartToClose.Seconds(),
-				HeartbeatSeconds:     t.Heartbeat.Seconds(),
-				CancelTimeoutSeconds: t.CancelTimeout.Seconds(),
-				Retry: catalogue.Retry{
-					MaxAttempts:    int32(max(-1, min(t.Retry.MaxAttempts, math.MaxInt32))),
-					InitialSeconds: t.Retry.Initial.Seconds(),
-					Backoff:        t.Retry.Backoff,
-					MaxSeconds:     t.Retry.Max.Seconds(),
-					NonRetryable:   t.Retry.NonRetryable,
-				},
-			},
+		types[i] = t.entry()
+		if d := t.DependencyToken; d != "" && d != tokenAllowed {
+			problems = append(problems, fmt.Errorf("type %q: dependencyToken: %q is not %q; to forbid it, say so in restrictions", t.Key, d, tokenAllowed))
 		}
 	}
-	return catalogue.New(types...)
+	built, err := catalogue.New(types...)
+	if err := errors.Join(append(problems, err)...); err != nil {
+		return nil, err
+	}
+	return built, nil
+}
+
+// tokenAllowed is the one value of a type's dependencyToken.
+const tokenAllowed = "allowed"
+
+// entry is the type as the catalogue has it.
+func (t Type) entry() catalogue.Type {
+	entry := catalogue.Type{
+		Key: t.Key, Number: t.Number, Label: t.Label, AllowToken: t.DependencyToken == tokenAllowed,
+		Binding: catalogue.Binding{
+			Activity:             t.Activity,
+			TaskQueue:            t.TaskQueue,
+			StartToCloseSeconds:  t.StartToClose.Seconds(),
+			HeartbeatSeconds:     t.Heartbeat.Seconds(),
+			CancelTimeoutSeconds: t.CancelTimeout.Seconds(),
+			Retry: catalogue.Retry{
+				MaxAttempts:    int32(max(-1, min(t.Retry.MaxAttempts, math.MaxInt32))),
+				InitialSeconds: t.Retry.Initial.Seconds(),
+				Backoff:        t.Retry.Backoff,
+				MaxSeconds:     t.Retry.Max.Seconds(),
+				NonRetryable:   t.Retry.NonRetryable,
+			},
+		},
+	}
+	for _, r := range t.Restrictions {
+		entry.Restrictions = append(entry.Restrictions, protocol.Restriction(r))
+	}
+	return entry
 }
