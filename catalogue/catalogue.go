@@ -38,15 +38,23 @@ type Type struct {
 	Binding Binding `json:"binding"`
 }
 
-// Binding says which activity runs a type's operations, where, and for how
-// long. It travels in the start of each operation, so a change of the
+// Binding says which activity, or which workflow, runs a type's operations, where,
+// and for how long. It travels in the start of each operation, so a change of the
 // configuration never changes one that is already running.
 type Binding struct {
 	// Activity is the registered name of the activity.
 	Activity string `json:"activity"`
+	// Workflow is, in place of Activity, the registered name of a workflow, which
+	// runs as a child of the operation. It is called with a handler's input, and what
+	// it returns is the operation's result.
+	Workflow string `json:"workflow,omitempty"`
+	// Workflows are, in place of both, those of which an operation's data names one,
+	// as a protocol.WorkflowData. That one is called with the data's input.
+	Workflows []Workflow `json:"workflows,omitempty"`
 	// TaskQueue is where its worker polls; "" is the workflow's own queue.
 	TaskQueue string `json:"taskQueue,omitempty"`
-	// StartToCloseSeconds bounds one attempt; default 300.
+	// StartToCloseSeconds bounds one attempt; default 300, of a workflow 0, which
+	// is no bound.
 	StartToCloseSeconds float64 `json:"startToCloseSeconds"`
 	// HeartbeatSeconds is how long an attempt may be silent before it counts as
 	// lost; 0 is no heartbeat, so a lost worker is noticed by StartToClose only.
@@ -58,9 +66,21 @@ type Binding struct {
 	Retry                Retry   `json:"retry"`
 }
 
+// Workflow is one that an operation's data may name.
+type Workflow struct {
+	// Name is the registered name of the workflow.
+	Name string `json:"name"`
+	// TaskQueue is where its worker polls; "" is the workflow's own queue.
+	TaskQueue string `json:"taskQueue,omitempty"`
+}
+
+// RunsWorkflow says that a workflow runs it, and no activity.
+func (b Binding) RunsWorkflow() bool { return b.Workflow != "" || len(b.Workflows) > 0 }
+
 // Retry is the policy for attempts that failed and may be repeated (SPEC 6.2).
 type Retry struct {
-	// MaxAttempts counts the first one; default 4, which is 3 retries.
+	// MaxAttempts counts the first one; default 4, which is 3 retries, and 1 for a
+	// workflow.
 	MaxAttempts int32 `json:"maxAttempts"`
 	// InitialSeconds is the wait before the first retry, default 1; each further
 	// one is Backoff times longer, default 2, up to MaxSeconds, default 60.
@@ -72,7 +92,7 @@ type Retry struct {
 }
 
 // Bound says that something runs it.
-func (t Type) Bound() bool { return t.Binding.Activity != "" }
+func (t Type) Bound() bool { return t.Binding.Activity != "" || t.Binding.RunsWorkflow() }
 
 // WithDefaults fills in what is not set.
 func (t Type) WithDefaults() Type {
@@ -84,7 +104,13 @@ func (t Type) WithDefaults() Type {
 		t.Label = t.Key
 	}
 	b := &t.Binding
-	b.StartToCloseSeconds = orDefault(b.StartToCloseSeconds, 300)
+	if b.RunsWorkflow() {
+		// A workflow cannot be stopped half-way and go on later.
+		t.Restrictions = union(t.Restrictions, protocol.Restrictions{protocol.NoPause})
+		b.Retry.MaxAttempts = orDefault(b.Retry.MaxAttempts, 1)
+	} else {
+		b.StartToCloseSeconds = orDefault(b.StartToCloseSeconds, 300)
+	}
 	b.CancelTimeoutSeconds = orDefault(b.CancelTimeoutSeconds, 60)
 	b.Retry.MaxAttempts = orDefault(b.Retry.MaxAttempts, 4)
 	b.Retry.InitialSeconds = orDefault(b.Retry.InitialSeconds, 1)
@@ -187,9 +213,10 @@ const (
 )
 
 func (b Binding) validate() error {
+	if err := b.validateTarget(); err != nil {
+		return err
+	}
 	switch {
-	case b.Activity == "":
-		return errors.New("activity: is missing: name the activity that runs it")
 	case b.StartToCloseSeconds < 0:
 		return fmt.Errorf("startToClose: %vs is negative", b.StartToCloseSeconds)
 	case b.HeartbeatSeconds < 0:
@@ -205,6 +232,9 @@ func (b Binding) validate() error {
 	case math.IsNaN(b.Retry.Backoff) || math.IsInf(b.Retry.Backoff, 0):
 		return fmt.Errorf("retry.backoff: %v is not a number", b.Retry.Backoff)
 	}
+	if b.RunsWorkflow() && b.StartToCloseSeconds == 0 {
+		b.StartToCloseSeconds = minSeconds // no bound
+	}
 	return errors.Join(
 		checkSeconds("startToClose", b.StartToCloseSeconds),
 		checkSeconds("heartbeat", max(b.HeartbeatSeconds, minSeconds)), // 0 is none
@@ -212,6 +242,32 @@ func (b Binding) validate() error {
 		checkSeconds("retry.initial", b.Retry.InitialSeconds),
 		checkSeconds("retry.max", b.Retry.MaxSeconds),
 	)
+}
+
+// validateTarget refuses a binding that names nothing to run, or more than one.
+func (b Binding) validateTarget() error {
+	targets := 0
+	for _, given := range []bool{b.Activity != "", b.Workflow != "", len(b.Workflows) > 0} {
+		if given {
+			targets++
+		}
+	}
+	switch {
+	case targets == 0:
+		return errors.New("activity: is missing: name the activity that runs it, or a workflow")
+	case targets > 1:
+		return errors.New("activity: more than one of activity, workflow and workflows is given")
+	case b.RunsWorkflow() && b.HeartbeatSeconds != 0:
+		return fmt.Errorf("heartbeat: %vs is given, and a workflow has none", b.HeartbeatSeconds)
+	case len(b.Workflows) > 0 && b.TaskQueue != "":
+		return fmt.Errorf("taskQueue: %q is given beside workflows: each of them has its own", b.TaskQueue)
+	}
+	for i, w := range b.Workflows {
+		if w.Name == "" || slices.Contains(b.Workflows[:i], w) {
+			return fmt.Errorf("workflows[%d]: %q is empty or stands there twice", i, w.Name)
+		}
+	}
+	return nil
 }
 
 func checkSeconds(name string, value float64) error {

@@ -28,7 +28,7 @@ func (c *Client) describedRecord(ctx context.Context, there *workflowservice.Des
 	}
 	postponed := record.PostponeUntil != nil && record.PostponeUntil.After(time.Now())
 	switch {
-	case handlerOf(there.GetPendingActivities()) != nil:
+	case handlerOf(there.GetPendingActivities()) != nil, len(there.GetPendingChildren()) > 0:
 		record.StatusCode, record.SuspendReason = protocol.InProgress, ""
 	case postponed:
 		record.StatusCode, record.SuspendReason = protocol.Waiting, protocol.SuspendPostponed

@@ -189,6 +189,7 @@ func goldens() map[string]any {
 			Found: true, Closed: true, Status: Succeeded, Token: "customer-42", Sequence: 1_896_076_800_000_001,
 			ContentHash: fullOperation().ContentHash(),
 		},
+		"workflow-data.json":    WorkflowData{WorkflowType: "OrderFulfilment", TaskQueue: "orders", Input: json.RawMessage(`{"order":42}`)},
 		"operation-closed.json": OperationClosed{ID: "a1", Status: Succeeded},
 		"handle.json":           handle,
 		"await-handle.json":     AwaitHandleRequest{Handle: handle, MustSucceed: true},
@@ -383,6 +384,8 @@ func TestNamesOnTheWire(t *testing.T) {
 		PrependUpdateName: "prepend", RecoverRunActivity: "RecoverRun",
 		BacklogPageWorkflow: "BacklogPage", LoadPageActivity: "LoadPage", FindInPagesActivity: "FindInPages",
 		PageWorkflowID("r", 3):    "page:r:3",
+		HandlerWorkflowID("a", 2): "handler:2:a", RestrictionsMemo: "restrictions",
+		string(NoControl): "noControl", string(NoCancelOrDelete): "noCancelOrDelete", string(NoToken): "noToken", string(NoPause): "noPause",
 		SerializerWorkflowID("t"): "token:t", OperationWorkflowID("a"): "operation:a",
 	} {
 		require.Equal(t, want, got)

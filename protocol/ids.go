@@ -16,6 +16,7 @@ const (
 	serializerPrefix = "token:"
 	operationPrefix  = "operation:"
 	pagePrefix       = "page:"
+	handlerPrefix    = "handler:"
 )
 
 // A key is the token itself up to this many bytes of UTF-8; a longer token is
@@ -106,6 +107,12 @@ func OperationWorkflowID(id string) string {
 func OperationID(workflowID string) (id string, ok bool) {
 	id, ok = strings.CutPrefix(workflowID, operationPrefix)
 	return id, ok && id != ""
+}
+
+// HandlerWorkflowID is the workflow id of the n-th workflow that runs the
+// operation in place of an activity.
+func HandlerWorkflowID(id string, n int64) string {
+	return fmt.Sprintf("%s%d:%s", handlerPrefix, n, id)
 }
 
 // DefaultOperationID is the id of an operation that was submitted to a

@@ -71,7 +71,7 @@ returns as soon as the operation is durable, whether or not a worker is running.
 The connection is that of the temporal command line: flags go over environment
 variables (TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_API_KEY,
 TEMPORAL_TLS_…), these over the profile in its configuration file. The worker's
-config.yaml is not read.
+config.yaml is read only by commands that have --config.
 
 Without a worker submitting works all the same; show, why, list and token show
 answer from what the server holds, and say so.
@@ -111,7 +111,7 @@ func (a *app) rootCommand() *cobra.Command {
 	root.PersistentPreRunE = func(*cobra.Command, []string) error { return a.checkOutput() }
 	root.AddCommand(
 		a.submitCommand(), a.showCommand(), a.listCommand(), a.waitCommand(),
-		a.whyCommand(), a.tokenCommand(), a.recoverCommand(), a.verifyCommand(),
+		a.whyCommand(), a.typesCommand(), a.tokenCommand(), a.recoverCommand(), a.verifyCommand(),
 		a.cancelCommand(), a.postponeCommand(), a.pauseCommand(), a.resumeCommand(), a.rerunCommand(), a.deleteCommand(),
 	)
 	return root

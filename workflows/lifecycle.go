@@ -95,13 +95,13 @@ func (l *Life) refuseType(now time.Time) (ended bool) {
 	case !t.Bound():
 		l.end(protocol.Failed, string(protocol.CodeTypeNotRecognised),
 			fmt.Sprintf("operationType %q is known as %d %q, and nothing runs it on the worker that started it", r.OperationType, t.Number, t.Label),
-			fmt.Sprintf("Bind the type in the worker's configuration (types: in config.yaml: \"- key: %s\" with an activity:) and submit the operation again.", t.Key), now)
+			fmt.Sprintf("Bind the type in the worker's configuration (types: in config.yaml: \"- key: %s\" with an activity: or a workflow:) and submit the operation again.", t.Key), now)
 	case r.DependencyToken != "" && t.Restrictions.Has(protocol.NoToken):
 		l.end(protocol.Failed, codeTokenNotAllowed,
 			fmt.Sprintf("dependencyToken: operations of type %q take none (got %q)", t.Key, cut(r.DependencyToken, maxShownBytes)),
 			fmt.Sprintf("Submit the operation without a dependency token, or %s.", catalogue.AllowTokenHint), now)
 	default:
-		return false
+		return l.refuseTarget(now)
 	}
 	return true
 }

@@ -84,11 +84,14 @@ type Connection struct {
 // Type is one entry of the catalogue. What is absent gets the catalogue's
 // defaults.
 type Type struct {
-	Key           string        `mapstructure:"key"`
-	Number        int           `mapstructure:"number"`
-	Label         string        `mapstructure:"label"`
-	Activity      string        `mapstructure:"activity"`
-	TaskQueue     string        `mapstructure:"taskQueue"`
+	Key      string `mapstructure:"key"`
+	Number   int    `mapstructure:"number"`
+	Label    string `mapstructure:"label"`
+	Workflow string `mapstructure:"workflow"`
+	// Workflows are those that an operation's data may name.
+	Workflows []Workflow `mapstructure:"workflows"`
+	Activity  string     `mapstructure:"activity"`
+	TaskQueue string     `mapstructure:"taskQueue"`
 	// Restrictions are what its operations may not be asked. DependencyToken
 	// "allowed" lifts that of an original type that takes no token.
 	Restrictions    []string `mapstructure:"restrictions"`
@@ -98,6 +101,12 @@ type Type struct {
 	Heartbeat     time.Duration `mapstructure:"heartbeat"`
 	CancelTimeout time.Duration `mapstructure:"cancelTimeout"`
 	Retry         Retry         `mapstructure:"retry"`
+}
+
+// Workflow is one that an operation's data may name.
+type Workflow struct {
+	Name      string `mapstructure:"name"`
+	TaskQueue string `mapstructure:"taskQueue"`
 }
 
 // Retry is a type's retry policy.

@@ -126,6 +126,8 @@ types:
   - {key: bulk.email, activity: sendBulk, dependencyToken: allowed}
   - {number: 57, activity: rollUp}
   - {key: a.b, activity: doAB, restrictions: [noControl, noToken]}
+  - {key: workflow, workflows: [{name: Fulfil, taskQueue: orders}, {name: Bill}]}
+  - {key: order.fulfil, workflow: Fulfil, taskQueue: orders, startToClose: 1h}
 `, nil)
 	require.NoError(t, err)
 	cat, err := c.Catalogue()
@@ -134,6 +136,8 @@ types:
 	require.Equal(t, []any{2, "Bulk Email", 0}, []any{types[0].Number, types[0].Label, len(types[0].Restrictions)})
 	require.Equal(t, []any{"rollup.field", protocol.Restrictions{protocol.NoCancelOrDelete}}, []any{types[1].Key, types[1].Restrictions})
 	require.Equal(t, protocol.Restrictions{protocol.NoControl, protocol.NoToken}, types[2].Restrictions)
+	require.Equal(t, []catalogue.Workflow{{Name: "Fulfil", TaskQueue: "orders"}, {Name: "Bill"}}, types[3].Binding.Workflows)
+	require.Equal(t, []any{"Fulfil", "orders", 3600.0}, []any{types[4].Binding.Workflow, types[4].Binding.TaskQueue, types[4].Binding.StartToCloseSeconds})
 }
 
 func TestEmptyFileIsTheDefaults(t *testing.T) {

@@ -53,6 +53,8 @@ func TestMistakesNameKeyAndValue(t *testing.T) {
 		"a type without an activity":      {"types: [{key: a}]", nil, `types: type "a": activity: is missing`},
 		"a number of the original's":      {"types: [{key: a, activity: b, number: 5}]", nil, `types: type "a": number: 5 is less than 100000`},
 		"another number of an original":   {"types: [{key: import, number: 7, activity: b}]", nil, `types: type "import": number: 7 is not that of the original type "import", which is 5`},
+		"an activity and a workflow":      {"types: [{key: a, activity: b, workflow: c}]", nil, `types: type "a": activity: more than one of`},
+		"an unknown key of a workflow":    {"types: [{key: workflow, workflows: [{type: W}]}]", nil, "types[0].workflows[0].type: is not a setting"},
 		"a restriction that is none":      {"types: [{key: a, activity: b, restrictions: [noCancel]}]", nil, `types: type "a": restrictions: "noCancel" is not one of`},
 		"a dependency token forbidden":    {"types: [{key: a, activity: b, dependencyToken: forbidden}]", nil, `types: type "a": dependencyToken: "forbidden" is not "allowed"`},
 		"a dependency token both ways":    {"types: [{key: a, activity: b, dependencyToken: allowed, restrictions: [noToken]}]", nil, `types: type "a": dependencyToken: is allowed, and restrictions has "noToken"`},

@@ -112,6 +112,7 @@ func (t Type) entry() catalogue.Type {
 		Key: t.Key, Number: t.Number, Label: t.Label, AllowToken: t.DependencyToken == tokenAllowed,
 		Binding: catalogue.Binding{
 			Activity:             t.Activity,
+			Workflow:             t.Workflow,
 			TaskQueue:            t.TaskQueue,
 			StartToCloseSeconds:  t.StartToClose.Seconds(),
 			HeartbeatSeconds:     t.Heartbeat.Seconds(),
@@ -124,6 +125,9 @@ func (t Type) entry() catalogue.Type {
 				NonRetryable:   t.Retry.NonRetryable,
 			},
 		},
+	}
+	for _, w := range t.Workflows {
+		entry.Binding.Workflows = append(entry.Binding.Workflows, catalogue.Workflow(w))
 	}
 	for _, r := range t.Restrictions {
 		entry.Restrictions = append(entry.Restrictions, protocol.Restriction(r))
