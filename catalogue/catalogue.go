@@ -131,8 +131,9 @@ func orDefault[T comparable](value, fallback T) T {
 // of the original service, bound or not. It never changes once built; its zero
 // value binds none.
 type Catalogue struct {
-	types []Type
-	byRef map[protocol.TypeRef]int
+	types  []Type
+	byRef  map[protocol.TypeRef]int
+	events []EventHandler
 }
 
 // New builds a catalogue. The error names every entry that is wrong: a key or
@@ -157,7 +158,8 @@ func New(types ...Type) (*Catalogue, error) {
 
 func (c *Catalogue) add(t Type) error {
 	refs := []protocol.TypeRef{protocol.TypeRef(t.Key)}
-	if t.Number != 0 {
+	_, isOriginal := Original(protocol.TypeRef(t.Key))
+	if isOriginal || t.Number >= FirstOwnNumber { // the types of event handlers share a number
 		refs = append(refs, protocol.TypeRef(strconv.Itoa(t.Number)))
 	}
 	for _, ref := range refs {

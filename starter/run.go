@@ -82,6 +82,7 @@ Results go to stdout, everything else to stderr. Times are UTC, RFC 3339.
 
 const rootExample = `  starter submit --type http.request --token customer-42 --data '{"url":"https://example.com/hook"}'
   starter submit --file deliveries.jsonl
+  starter raise --message update --entity account --record 42 --data '{"name":"Zoe"}'
   starter list --token customer-42
   starter token show customer-42
   starter why 0198c2f4-7d1e-7f6a-9a51-0f3c1f0f8a11 --token customer-42
@@ -110,8 +111,8 @@ func (a *app) rootCommand() *cobra.Command {
 	flags.StringVar(&a.color, "color", "auto", "colour in text output: always, never or auto; NO_COLOR turns auto off")
 	root.PersistentPreRunE = func(*cobra.Command, []string) error { return a.checkOutput() }
 	root.AddCommand(
-		a.submitCommand(), a.showCommand(), a.listCommand(), a.waitCommand(),
-		a.whyCommand(), a.typesCommand(), a.tokenCommand(), a.recoverCommand(), a.verifyCommand(),
+		a.submitCommand(), a.raiseCommand(), a.showCommand(), a.listCommand(), a.waitCommand(),
+		a.whyCommand(), a.typesCommand(), a.handlersCommand(), a.tokenCommand(), a.recoverCommand(), a.verifyCommand(),
 		a.cancelCommand(), a.postponeCommand(), a.pauseCommand(), a.resumeCommand(), a.rerunCommand(), a.deleteCommand(),
 	)
 	return root

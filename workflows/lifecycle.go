@@ -91,7 +91,7 @@ func (l *Life) refuseType(now time.Time) (ended bool) {
 	case t == nil:
 		l.end(protocol.Failed, string(protocol.CodeTypeNotRecognised),
 			fmt.Sprintf("operationType %q is not in the catalogue of the worker that started it", r.OperationType),
-			fmt.Sprintf("Add the type %q to the worker's configuration (types: in config.yaml) and submit the operation again.", r.OperationType), now)
+			whatToAdd(r.OperationType), now)
 	case !t.Bound():
 		l.end(protocol.Failed, string(protocol.CodeTypeNotRecognised),
 			fmt.Sprintf("operationType %q is known as %d %q, and nothing runs it on the worker that started it", r.OperationType, t.Number, t.Label),
@@ -104,6 +104,14 @@ func (l *Life) refuseType(now time.Time) (ended bool) {
 		return l.refuseTarget(now)
 	}
 	return true
+}
+
+// whatToAdd says how an operation of a type that is not there can run.
+func whatToAdd(ref protocol.TypeRef) string {
+	if handler, ok := protocol.EventHandlerOf(ref); ok {
+		return fmt.Sprintf("Register the handler %q in the worker's configuration (events: in config.yaml) and submit the operation again.", handler)
+	}
+	return fmt.Sprintf("Add the type %q to the worker's configuration (types: in config.yaml) and submit the operation again.", ref)
 }
 
 // codeTokenNotAllowed is the errorCode of an operation that has a dependency token

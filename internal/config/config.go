@@ -27,6 +27,8 @@ type Config struct {
 	HTTP       HTTP       `mapstructure:"http"`
 	// Types is the catalogue in its own order; Catalogue builds it.
 	Types []Type `mapstructure:"types"`
+	// Events are the handlers that are registered for events.
+	Events []Event `mapstructure:"events"`
 
 	path string // where it was read from, for errors and relative files
 }
@@ -97,6 +99,26 @@ type Type struct {
 	Restrictions    []string `mapstructure:"restrictions"`
 	DependencyToken string   `mapstructure:"dependencyToken"`
 
+	StartToClose  time.Duration `mapstructure:"startToClose"`
+	Heartbeat     time.Duration `mapstructure:"heartbeat"`
+	CancelTimeout time.Duration `mapstructure:"cancelTimeout"`
+	Retry         Retry         `mapstructure:"retry"`
+}
+
+// Event is a handler that is registered for events: Type, or what runs it.
+type Event struct {
+	Name string `mapstructure:"name"`
+	// Message and Entity are those that it is for; absent is any.
+	Message string `mapstructure:"message"`
+	Entity  string `mapstructure:"entity"`
+	// Token makes the operations' dependency token from the event.
+	Token string `mapstructure:"token"`
+	// Type is an operation type of the catalogue; absent, the rest says what runs
+	// it, as for a type.
+	Type          string        `mapstructure:"type"`
+	Activity      string        `mapstructure:"activity"`
+	Workflow      string        `mapstructure:"workflow"`
+	TaskQueue     string        `mapstructure:"taskQueue"`
 	StartToClose  time.Duration `mapstructure:"startToClose"`
 	Heartbeat     time.Duration `mapstructure:"heartbeat"`
 	CancelTimeout time.Duration `mapstructure:"cancelTimeout"`

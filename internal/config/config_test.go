@@ -42,7 +42,7 @@ func TestCommittedFileShowsTheDefaults(t *testing.T) {
 	}
 	require.Equal(t, []catalogue.Type{bound.WithDefaults()}, cat.Types())
 
-	committed.Types, committed.HTTP.Connections, committed.path = nil, nil, ""
+	committed.Types, committed.Events, committed.HTTP.Connections, committed.path = nil, nil, nil, ""
 	require.Equal(t, Default(), committed)
 	require.NoError(t, committed.Validate())
 }
@@ -138,6 +138,30 @@ types:
 	require.Equal(t, protocol.Restrictions{protocol.NoControl, protocol.NoToken}, types[2].Restrictions)
 	require.Equal(t, []catalogue.Workflow{{Name: "Fulfil", TaskQueue: "orders"}, {Name: "Bill"}}, types[3].Binding.Workflows)
 	require.Equal(t, []any{"Fulfil", "orders", 3600.0}, []any{types[4].Binding.Workflow, types[4].Binding.TaskQueue, types[4].Binding.StartToCloseSeconds})
+}
+
+// SPEC 8.7
+func TestHandlersAreRegisteredForEvents(t *testing.T) {
+	t.Parallel()
+	c, err := load(t, `
+types: [{key: mail.send, activity: sendMail}]
+events:
+  - {name: account.sync, message: update, entity: account, token: "account-{regardingObjectId}",
+     activity: syncAccount, taskQueue: crm, startToClose: 1m, heartbeat: 5s, cancelTimeout: 10s, retry: {maxAttempts: 9}}
+  - {name: notice, type: mail.send}
+`, nil)
+	require.NoError(t, err)
+	cat, err := c.Catalogue()
+	require.NoError(t, err)
+	events := cat.Events()
+	require.Equal(t, []string{"account.sync", "update", "account", "account-{regardingObjectId}"},
+		[]string{events[0].Name, events[0].MessageName, events[0].PrimaryEntityType, events[0].DependencyToken})
+	synced, _ := cat.Lookup("event.account.sync")
+	require.Equal(t, []any{"syncAccount", "crm", 60.0, 5.0, 10.0, int32(9)}, []any{
+		synced.Binding.Activity, synced.Binding.TaskQueue, synced.Binding.StartToCloseSeconds,
+		synced.Binding.HeartbeatSeconds, synced.Binding.CancelTimeoutSeconds, synced.Binding.Retry.MaxAttempts,
+	})
+	require.Equal(t, protocol.TypeRef("mail.send"), events[1].Key())
 }
 
 func TestEmptyFileIsTheDefaults(t *testing.T) {

@@ -42,7 +42,7 @@ func (c Config) Validate() error {
 		c.validateConnections(),
 	)
 	if _, err := c.build(); err != nil {
-		problems = append(problems, fmt.Errorf("types: %w", err))
+		problems = append(problems, err)
 	}
 	return errors.Join(problems...)
 }
@@ -82,7 +82,7 @@ func (c Config) validateConnections() error {
 func (c Config) Catalogue() (*catalogue.Catalogue, error) {
 	built, err := c.build()
 	if err != nil {
-		return nil, fmt.Errorf("%s: types: %w", cmp.Or(c.path, "configuration"), err)
+		return nil, fmt.Errorf("%s: %w", cmp.Or(c.path, "configuration"), err)
 	}
 	return built, nil
 }
@@ -98,9 +98,28 @@ func (c Config) build() (*catalogue.Catalogue, error) {
 	}
 	built, err := catalogue.New(types...)
 	if err := errors.Join(append(problems, err)...); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("types: %w", err)
+	}
+	handlers := make([]catalogue.EventHandler, len(c.Events))
+	for i, e := range c.Events {
+		handlers[i] = e.handler()
+	}
+	if built, err = built.WithEvents(handlers...); err != nil {
+		return nil, fmt.Errorf("events: %w", err)
 	}
 	return built, nil
+}
+
+// handler is the registration as the catalogue has it.
+func (e Event) handler() catalogue.EventHandler {
+	runs := Type{
+		Activity: e.Activity, Workflow: e.Workflow, TaskQueue: e.TaskQueue,
+		StartToClose: e.StartToClose, Heartbeat: e.Heartbeat, CancelTimeout: e.CancelTimeout, Retry: e.Retry,
+	}
+	return catalogue.EventHandler{
+		Name: e.Name, MessageName: e.Message, PrimaryEntityType: e.Entity, DependencyToken: e.Token,
+		Type: protocol.TypeRef(e.Type), Binding: runs.entry().Binding,
+	}
 }
 
 // tokenAllowed is the one value of a type's dependencyToken.

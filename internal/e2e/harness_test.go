@@ -116,6 +116,8 @@ func openSite(t *testing.T, server *embedded.Server, namespace string, o workflo
 func (s *site) startWorker() {
 	cat, err := catalogue.New(testTypes(s.taskQueue)...)
 	require.NoError(s.t, err)
+	cat, err = cat.WithEvents(testHandlers()...)
+	require.NoError(s.t, err)
 	options := worker.Options{WorkerStopTimeout: 5 * time.Second}
 	operations := worker.New(s.Client, s.taskQueue, options)
 	workflows.Register(operations, cat, s.options)
