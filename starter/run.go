@@ -112,7 +112,7 @@ func (a *app) rootCommand() *cobra.Command {
 	root.PersistentPreRunE = func(*cobra.Command, []string) error { return a.checkOutput() }
 	root.AddCommand(
 		a.submitCommand(), a.raiseCommand(), a.showCommand(), a.listCommand(), a.waitCommand(),
-		a.whyCommand(), a.typesCommand(), a.handlersCommand(), a.tokenCommand(), a.recoverCommand(), a.verifyCommand(),
+		a.whyCommand(), a.typesCommand(), a.handlersCommand(), a.tokenCommand(), a.recoverCommand(), a.verifyCommand(), a.serviceCommand(),
 		a.cancelCommand(), a.postponeCommand(), a.pauseCommand(), a.resumeCommand(), a.rerunCommand(), a.deleteCommand(),
 	)
 	return root
