@@ -39,13 +39,26 @@ func restrictedTypes(c *catalogue.Catalogue) (list []restrictedType) {
 // chain before knows nothing of it yet.
 func (q *Queue) restrict(types []restrictedType) {
 	q.restricted = types
-	for _, list := range [][]Entry{q.Front, q.Waiting} {
-		for i := range list {
-			if len(list[i].Restrictions) == 0 {
-				list[i].Restrictions = q.restrictionsOf(list[i].Operation.OperationType)
-			}
-		}
+	for i := range q.Front {
+		q.Bytes += q.restrictEntry(&q.Front[i])
 	}
+	for i := range q.Waiting {
+		more := q.restrictEntry(&q.Waiting[i])
+		q.Bytes, q.tailBytes = q.Bytes+more, q.tailBytes+more
+	}
+}
+
+// restrictEntry answers how many bytes more the entry may take.
+func (q *Queue) restrictEntry(entry *Entry) (more int) {
+	restrictions := q.restrictionsOf(entry.Operation.OperationType)
+	if len(entry.Restrictions) > 0 || len(restrictions) == 0 {
+		return 0
+	}
+	before := jsonBytes(*entry)
+	entry.Restrictions = restrictions
+	more = jsonBytes(*entry) - before
+	entry.Bytes += more
+	return more
 }
 
 func (q *Queue) restrictionsOf(ref protocol.TypeRef) protocol.Restrictions {
