@@ -20,6 +20,9 @@ const (
 	// BacklogPageWorkflow holds a part of a long queue until its operations are
 	// taken back. Its start input is the page.
 	BacklogPageWorkflow = "BacklogPage"
+	// RecurrenceWorkflow makes the occurrences of one recurring operation. Its
+	// start input is the operation, its workflow id that of an Operation.
+	RecurrenceWorkflow = "Recurrence"
 )
 
 // SubmitSignalName is the signal that submits operations to a Serializer. Its
@@ -65,6 +68,38 @@ const (
 	ReadCheckpointActivity = "ReadCheckpoint"
 )
 
+// The engine's activities for recurring operations.
+const (
+	// NextPointActivity computes the next point of a recurrence's grid: a
+	// NextPointRequest, answered by a NextPointReply.
+	NextPointActivity = "NextPoint"
+	// SubmitOccurrenceActivity submits an occurrence to its token: an
+	// OccurrenceRequest, answered by a SubmitOccurrenceReply.
+	SubmitOccurrenceActivity = "SubmitOccurrence"
+	// FindOccurrenceActivity looks at an occurrence, wherever it is: an
+	// OccurrenceRequest, answered by a FindOccurrenceReply.
+	FindOccurrenceActivity = "FindOccurrence"
+	// ActOnOccurrenceActivity asks something of an occurrence, wherever it is: an
+	// OccurrenceActionRequest, answered by its Record.
+	ActOnOccurrenceActivity = "ActOnOccurrence"
+)
+
+// IsEngineActivity says that an activity is one of the engine's own, and not the
+// handler of an operation.
+func IsEngineActivity(name string) bool {
+	switch name {
+	case AwaitOperationActivity, FindPredecessorActivity, RebuildTokenActivity, ReadOperationActivity,
+		RecoverRunActivity, LoadPageActivity, FindInPagesActivity, ReadCheckpointActivity,
+		NextPointActivity, SubmitOccurrenceActivity, FindOccurrenceActivity, ActOnOccurrenceActivity:
+		return true
+	}
+	return false
+}
+
+// OccurrenceDoneSignalName tells a Recurrence that an occurrence of it is about to
+// close: an OperationClosed. It is a hint: the recurrence asks the server.
+const OccurrenceDoneSignalName = "occurrenceDone"
+
 // ReleasePageSignalName tells a BacklogPage that its operations were taken back.
 const ReleasePageSignalName = "release"
 
@@ -80,6 +115,9 @@ const (
 	PauseUpdateName    = "pause"
 	ResumeUpdateName   = "resume"
 	PostponeUpdateName = "postpone"
+	// SetRecurrenceUpdateName changes a recurring operation; any other refuses it
+	// with CodeCannotUpdateNonrecurring.
+	SetRecurrenceUpdateName = "setRecurrence"
 )
 
 // Updates of a token, on Serializer. RerunUpdateName answers the new operation's
