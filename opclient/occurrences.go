@@ -25,6 +25,7 @@ type Occurrences struct {
 
 // Register adds the activities to a worker, by their names in protocol.
 func (o Occurrences) Register(w ActivityRegistry) {
+	w.RegisterActivityWithOptions(o.start, activity.RegisterOptions{Name: protocol.StartRecurrenceActivity})
 	w.RegisterActivityWithOptions(o.submit, activity.RegisterOptions{Name: protocol.SubmitOccurrenceActivity})
 	w.RegisterActivityWithOptions(o.find, activity.RegisterOptions{Name: protocol.FindOccurrenceActivity})
 	w.RegisterActivityWithOptions(o.act, activity.RegisterOptions{Name: protocol.ActOnOccurrenceActivity})
@@ -41,6 +42,20 @@ func (o Occurrences) client(ctx context.Context, identity string) *Client {
 		TaskQueue: strings.TrimSuffix(info.TaskQueue, protocol.EngineTaskQueueSuffix), Namespace: info.WorkflowNamespace,
 		MaxOperationBytes: protocol.MaxOperationBytes, Identity: identity,
 	})
+}
+
+// start starts a recurring operation that was submitted to a token, once, however
+// often it is tried.
+func (o Occurrences) start(ctx context.Context, recurring protocol.Operation) (protocol.StartRecurrenceReply, error) {
+	handle, err := o.client(ctx, "").start(ctx, ctx, recurring)
+	var refusal *protocol.Refusal
+	switch {
+	case errors.As(err, &refusal) && !passing[refusal.Type]:
+		return protocol.StartRecurrenceReply{Refused: refusal.Message, Type: refusal.Type}, nil
+	case err != nil:
+		return protocol.StartRecurrenceReply{}, activityError(ctx, err)
+	}
+	return protocol.StartRecurrenceReply{Duplicate: handle.Duplicate && activity.GetInfo(ctx).Attempt == 1}, nil
 }
 
 // submit submits an occurrence to its token, once, however often it is tried. It

@@ -287,6 +287,15 @@ type RecoverRunReply struct {
 	State json.RawMessage `json:"state,omitempty"`
 }
 
+// StartRecurrenceReply is the answer of the engine's activity "StartRecurrence".
+type StartRecurrenceReply struct {
+	// Duplicate says that the same operation was there before.
+	Duplicate bool `json:"duplicate,omitempty"`
+	// Refused is why it was not started, and Type the error type of that.
+	Refused string `json:"refused,omitempty"`
+	Type    string `json:"type,omitempty"`
+}
+
 // NextPointRequest is the argument of the engine's activity "NextPoint".
 type NextPointRequest struct {
 	RecurrencePattern string `json:"recurrencePattern"`

@@ -70,6 +70,9 @@ const (
 
 // The engine's activities for recurring operations.
 const (
+	// StartRecurrenceActivity starts a recurring operation that was submitted to a
+	// token: an Operation, answered by a StartRecurrenceReply.
+	StartRecurrenceActivity = "StartRecurrence"
 	// NextPointActivity computes the next point of a recurrence's grid: a
 	// NextPointRequest, answered by a NextPointReply.
 	NextPointActivity = "NextPoint"
@@ -90,7 +93,7 @@ func IsEngineActivity(name string) bool {
 	switch name {
 	case AwaitOperationActivity, FindPredecessorActivity, RebuildTokenActivity, ReadOperationActivity,
 		RecoverRunActivity, LoadPageActivity, FindInPagesActivity, ReadCheckpointActivity,
-		NextPointActivity, SubmitOccurrenceActivity, FindOccurrenceActivity, ActOnOccurrenceActivity:
+		StartRecurrenceActivity, NextPointActivity, SubmitOccurrenceActivity, FindOccurrenceActivity, ActOnOccurrenceActivity:
 		return true
 	}
 	return false

@@ -359,4 +359,3 @@ func (r Rule) PerHour() int {
 	}
 	return max(1, len(r.ByMinute))
 }
-

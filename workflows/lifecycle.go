@@ -66,9 +66,8 @@ func (l *Life) Next(now time.Time) Step {
 		v := l.Verdict
 		l.end(v.Status, string(v.Code), v.Message, v.FriendlyMessage, now)
 	case l.Type == nil:
-		l.end(protocol.Failed, string(protocol.CodeTypeNotRecognised),
-			fmt.Sprintf("operationType %q is not in the catalogue of the worker that started it", r.OperationType),
-			fmt.Sprintf("Add the type %q to the worker's configuration (types: in config.yaml) and submit the operation again.", r.OperationType), now)
+		v := unknownType(r.OperationType)
+		l.end(v.Status, string(v.Code), v.Message, v.FriendlyMessage, now)
 	case r.Depth > maxDepth:
 		l.end(protocol.Failed, string(protocol.CodeDepthTooHigh),
 			fmt.Sprintf("depth: %d is over the limit %d", r.Depth, maxDepth), "Operations cause each other in a loop.", now)
@@ -78,6 +77,15 @@ func (l *Life) Next(now time.Time) Step {
 		return l.nextOfLiving(now)
 	}
 	return StepEnd
+}
+
+// unknownType is the end of an operation whose type the worker does not know.
+func unknownType(ref protocol.TypeRef) Verdict {
+	return Verdict{
+		Status: protocol.Failed, Code: protocol.CodeTypeNotRecognised,
+		Message:         fmt.Sprintf("operationType %q is not in the catalogue of the worker that started it", ref),
+		FriendlyMessage: fmt.Sprintf("Add the type %q to the worker's configuration (types: in config.yaml) and submit the operation again.", ref),
+	}
 }
 
 func (l *Life) nextOfLiving(now time.Time) Step {
