@@ -88,6 +88,7 @@ const rootExample = `  starter submit --type http.request --token customer-42 --
   starter token hold customer-42 --until 2h --reason stocktaking
   starter cancel --owner ada --older-than 168h
   starter recover customer-42 --dry-run
+  starter submit --type http.request --id nightly --recurrence 'FREQ=DAILY;BYHOUR=2' --data @request.json
   starter verify --all
   TEMPORAL_ADDRESS=temporal.example.com:7233 starter list --status failed`
 
@@ -113,6 +114,7 @@ func (a *app) rootCommand() *cobra.Command {
 		a.submitCommand(), a.showCommand(), a.listCommand(), a.waitCommand(),
 		a.whyCommand(), a.tokenCommand(), a.recoverCommand(), a.verifyCommand(),
 		a.cancelCommand(), a.postponeCommand(), a.pauseCommand(), a.resumeCommand(), a.rerunCommand(), a.deleteCommand(),
+		a.recurrenceCommand(),
 	)
 	return root
 }
