@@ -141,6 +141,12 @@ func TestRecordedShapesHaveWhatTheyAreFor(t *testing.T) {
 	has("serializer-rerun-at-the-tail", enumspb.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED, asked(protocol.ReadOperationActivity))
 	has("serializer-cancel-rest", enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_FAILED, nil)
 	has("serializer-cancel-all", enumspb.EVENT_TYPE_REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED, nil)
+	has("serializer-recurring-1", enumspb.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED, asked(protocol.StartRecurrenceActivity))
+	has("serializer-recurring-1", enumspb.EVENT_TYPE_MARKER_RECORDED, marksRecurring)
+	has("recurrence", enumspb.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED, nil)
+	has("recurrence-occurrence", enumspb.EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED, nil)
+	has("recurrence-with-token", enumspb.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED, asked(protocol.SubmitOccurrenceActivity))
+	has("recurrence-renewed-1", enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW, nil)
 	has("operation-with-token", enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED, func(e *historypb.HistoryEvent) bool {
 		return e.GetWorkflowExecutionStartedEventAttributes().GetParentWorkflowExecution() != nil
 	})
