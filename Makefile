@@ -7,7 +7,7 @@ SHELL := /bin/bash
 GO ?= go
 BIN := bin
 
-.PHONY: help demo test test-fast race fuzz simulate chaos backlog lint build server devserver clean
+.PHONY: help demo test test-fast race fuzz simulate chaos backlog lint build install server devserver clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,8 +55,16 @@ lint: ## formatting, vet, staticcheck, determinism of workflow code
 	$(GO) tool staticcheck ./...
 	$(GO) tool workflowcheck -test=false -config .workflowcheck.yaml ./workflows
 
+# Under its second name the starter is "temporal operation".
 build: ## worker and starter in bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/ ./worker ./starter
+	ln -sf starter $(BIN)/temporal-operation
+
+PREFIX ?= $(HOME)/.local
+install: build ## starter and "temporal operation" in PREFIX/bin, default ~/.local
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(BIN)/starter $(DESTDIR)$(PREFIX)/bin/starter
+	ln -sf starter $(DESTDIR)$(PREFIX)/bin/temporal-operation
 
 server: ## a Temporal server with its Web UI on 127.0.0.1:7233, until Ctrl-C
 	@$(GO) build -o $(BIN)/server ./internal/embedded/cmd/devserver

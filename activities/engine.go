@@ -29,6 +29,7 @@ func RegisterEngine(w Registry, c client.Client, rebuilder Rebuilder) {
 		protocol.FindInPagesActivity:     e.findInPages,
 		protocol.ReadCheckpointActivity:  e.readCheckpoint,
 		protocol.NextPointActivity:       e.nextPoint,
+		protocol.ApplyStopsActivity:      e.applyStops,
 	} {
 		w.RegisterActivityWithOptions(definition, activity.RegisterOptions{Name: name})
 	}

@@ -93,7 +93,7 @@ func IsEngineActivity(name string) bool {
 	switch name {
 	case AwaitOperationActivity, FindPredecessorActivity, RebuildTokenActivity, ReadOperationActivity,
 		RecoverRunActivity, LoadPageActivity, FindInPagesActivity, ReadCheckpointActivity,
-		StartRecurrenceActivity, NextPointActivity, SubmitOccurrenceActivity, FindOccurrenceActivity, ActOnOccurrenceActivity:
+		ApplyStopsActivity, StartRecurrenceActivity, NextPointActivity, SubmitOccurrenceActivity, FindOccurrenceActivity, ActOnOccurrenceActivity:
 		return true
 	}
 	return false

@@ -39,11 +39,19 @@ type fake struct {
 	// serializers are the tokens that run.
 	serializers []string
 	deleted     map[string]bool
+	// operator is what setup looks at, and patient what doctor does.
+	operator *operator
+	patient  *patient
 	// terminal says that a person sits at stdin.
 	terminal bool
 }
 
 func (f *fake) Close() {}
+
+func (f *fake) dialled(_ context.Context, o client.Options) (client.Client, error) {
+	f.options = o
+	return f, nil
+}
 
 func (f *fake) SignalWithStartWorkflow(context.Context, string, string, any, client.StartWorkflowOptions, any, ...any) (client.WorkflowRun, error) {
 	f.signals++
@@ -201,11 +209,10 @@ func startIn(ctx context.Context, t *testing.T, f *fake, env environment, stdin 
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	a := &app{
-		stdin: strings.NewReader(stdin), stdout: &stdout, stderr: &stderr, environment: env, terminal: isTerminal,
-		dial: func(_ context.Context, o client.Options) (client.Client, error) {
+		stdin: strings.NewReader(stdin), stdout: &stdout, stderr: &stderr, environment: env, terminal: isTerminal, size: terminalSize,
+		dial: func(ctx context.Context, o client.Options) (client.Client, error) {
 			require.NotNil(t, f, "dialled")
-			f.options = o
-			return f, nil
+			return f.dialled(ctx, o)
 		},
 	}
 	if f != nil && f.terminal {

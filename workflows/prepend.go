@@ -17,13 +17,14 @@ const (
 
 // prependRead is prepend for what the engine read.
 func (q *Queue) prependRead(r protocol.PrependRequest, read protocol.RecoverRunReply, now time.Time) (reply protocol.PrependReply, err error) {
-	var before carried
-	switch err := json.Unmarshal(read.State, &before); {
-	case read.Refused != "":
+	if read.Refused != "" {
 		return reply, &protocol.Refusal{Type: protocol.ErrTypeInvalidOperation, Message: read.Refused}
-	case slices.Contains(q.Recovered, r.RunID):
-		return reply, &protocol.Refusal{Type: protocol.ErrTypeInvalidOperation, Message: fmt.Sprintf("runId: run %q was recovered before", r.RunID)}
-	case err != nil || before.Queue == nil:
+	}
+	if err := q.checkRecovered(r.RunID); err != nil {
+		return reply, err
+	}
+	var before carried
+	if err := json.Unmarshal(read.State, &before); err != nil || before.Queue == nil {
 		return reply, &protocol.Refusal{Type: protocol.ErrTypeInvalidOperation, Message: fmt.Sprintf("runId: the history of run %q is not that of a serializer: %v", r.RunID, err)}
 	}
 	reply = q.Prepend(before.Queue, r.DryRun, now)
@@ -31,6 +32,14 @@ func (q *Queue) prependRead(r protocol.PrependRequest, read protocol.RecoverRunR
 		q.noteRecovered(append(before.Queue.Recovered, r.RunID)...)
 	}
 	return reply, nil
+}
+
+// checkRecovered refuses a run whose rest goes on here.
+func (q *Queue) checkRecovered(run string) error {
+	if !slices.Contains(q.Recovered, run) {
+		return nil
+	}
+	return &protocol.Refusal{Type: protocol.ErrTypeInvalidOperation, Message: fmt.Sprintf("runId: run %q was recovered before", run)}
 }
 
 // noteRecovered remembers the runs whose rest goes on here, so that none is taken

@@ -24,11 +24,12 @@ import (
 	"github.com/seriatim-go/seriatim/protocol"
 )
 
-// recorded are the histories that a real server wrote, by the name of their
-// shape. Package internal/record records them.
+// recorded are the histories that a real server wrote, by the release that wrote
+// them and the name of their shape: "v0.1.0/serializer-idle". Package
+// internal/record records them.
 func recorded(t *testing.T) map[string]*historypb.History {
 	t.Helper()
-	paths, err := filepath.Glob("testdata/replay/*.json")
+	paths, err := filepath.Glob("testdata/replay/*/*.json")
 	require.NoError(t, err)
 	histories := make(map[string]*historypb.History)
 	for _, path := range paths {
@@ -36,7 +37,8 @@ func recorded(t *testing.T) map[string]*historypb.History {
 		require.NoError(t, err)
 		history, err := client.HistoryFromJSON(bytes.NewReader(text), client.HistoryJSONOptions{})
 		require.NoError(t, err, path)
-		histories[strings.TrimSuffix(filepath.Base(path), ".json")] = history
+		release, file := filepath.Split(path)
+		histories[filepath.Base(release)+"/"+strings.TrimSuffix(file, ".json")] = history
 	}
 	return histories
 }
@@ -96,6 +98,9 @@ func TestRecordedShapesHaveWhatTheyAreFor(t *testing.T) {
 	histories := recorded(t)
 	has := func(name string, kind enumspb.EventType, matches func(*historypb.HistoryEvent) bool) {
 		t.Helper()
+		if !strings.Contains(name, "/") {
+			name = "v0.1.0/" + name
+		}
 		require.Contains(t, histories, name)
 		require.True(t, slices.ContainsFunc(histories[name].GetEvents(), func(e *historypb.HistoryEvent) bool {
 			return e.GetEventType() == kind && (matches == nil || matches(e))
@@ -141,12 +146,12 @@ func TestRecordedShapesHaveWhatTheyAreFor(t *testing.T) {
 	has("serializer-rerun-at-the-tail", enumspb.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED, asked(protocol.ReadOperationActivity))
 	has("serializer-cancel-rest", enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_FAILED, nil)
 	has("serializer-cancel-all", enumspb.EVENT_TYPE_REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED, nil)
-	has("serializer-recurring-1", enumspb.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED, asked(protocol.StartRecurrenceActivity))
-	has("serializer-recurring-1", enumspb.EVENT_TYPE_MARKER_RECORDED, marksRecurring)
-	has("recurrence", enumspb.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED, nil)
-	has("recurrence-occurrence", enumspb.EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED, nil)
-	has("recurrence-with-token", enumspb.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED, asked(protocol.SubmitOccurrenceActivity))
-	has("recurrence-renewed-1", enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW, nil)
+	has("unreleased/serializer-recurring-1", enumspb.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED, asked(protocol.StartRecurrenceActivity))
+	has("unreleased/serializer-recurring-1", enumspb.EVENT_TYPE_MARKER_RECORDED, marksRecurring)
+	has("unreleased/recurrence", enumspb.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED, nil)
+	has("unreleased/recurrence-occurrence", enumspb.EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED, nil)
+	has("unreleased/recurrence-with-token", enumspb.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED, asked(protocol.SubmitOccurrenceActivity))
+	has("unreleased/recurrence-renewed-1", enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW, nil)
 	has("operation-with-token", enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED, func(e *historypb.HistoryEvent) bool {
 		return e.GetWorkflowExecutionStartedEventAttributes().GetParentWorkflowExecution() != nil
 	})
@@ -157,7 +162,7 @@ func TestRecordedShapesHaveWhatTheyAreFor(t *testing.T) {
 func TestUpdateInTheFirstTaskWaitsForTheLookBack(t *testing.T) {
 	t.Parallel()
 	kinds := make(map[enumspb.EventType]int)
-	for at, e := range slices.Backward(recorded(t)["serializer-update-first"].GetEvents()) {
+	for at, e := range slices.Backward(recorded(t)["v0.1.0/serializer-update-first"].GetEvents()) {
 		kinds[e.GetEventType()] = at // the first of its kind
 	}
 	accepted := kinds[enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED]
@@ -197,9 +202,9 @@ func TestChangedCommandsDoNotReplay(t *testing.T) {
 		{"operation-direct", register(d.Serializer, fewerCommands)},
 		{"operation-failed", register(d.Serializer, otherActivity)},
 	} {
-		requireNonDeterminism(t, replay(t, histories[tc.name], tc.register), tc.name)
+		requireNonDeterminism(t, replay(t, histories["v0.1.0/"+tc.name], tc.register), tc.name)
 	}
-	other := proto.CloneOf(histories["serializer-idle"])
+	other := proto.CloneOf(histories["v0.1.0/serializer-idle"])
 	for _, e := range other.GetEvents() {
 		if a := e.GetStartChildWorkflowExecutionInitiatedEventAttributes(); a != nil {
 			a.WorkflowId = protocol.OperationWorkflowID("another")

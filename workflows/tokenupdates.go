@@ -124,6 +124,9 @@ func checkPrepend(r protocol.PrependRequest) error {
 
 // prepend takes in what another chain of runs still had to do.
 func (s *serializer) prepend(ctx workflow.Context, r protocol.PrependRequest) (reply protocol.PrependReply, err error) {
+	if err := s.queue.checkRecovered(r.RunID); err != nil {
+		return reply, err // before the engine starts pages that nobody would let go
+	}
 	info := workflow.GetInfo(ctx).WorkflowExecution
 	var read protocol.RecoverRunReply
 	err = engineActivity(ctx, protocol.RecoverRunActivity, "reads what another chain of runs still had to do", recoverTimeout,

@@ -92,14 +92,28 @@ func firstLines(text string, n int) string {
 	return strings.Join(lines[:min(n, len(lines))], "")
 }
 
+// finishes waits until the token has run what is wanted.
+func (d *drill) finishes(wanted []string) {
+	d.t.Helper()
+	require.Eventually(d.t, func() bool { return len(d.ran(d.token)) >= len(wanted) }, 2*patience, 100*time.Millisecond)
+	require.Eventually(d.t, func() bool { state := d.state(d.token); return state.Head == nil && state.Queued == 0 }, patience, 100*time.Millisecond)
+}
+
+// verifies ends a drill: the last command proves the token.
+func (d *drill) verifies(wanted []string) {
+	d.t.Helper()
+	d.finishes(wanted)
+	d.next("verify", 0)
+	d.done(wanted)
+}
+
 // done checks that all commands were run, and that the token has run what is
 // wanted, in order and once.
 func (d *drill) done(wanted []string) {
 	d.t.Helper()
 	require.Empty(d.t, d.commands, "these were not run")
-	require.Eventually(d.t, func() bool { return len(d.ran(d.token)) >= len(wanted) }, 2*patience, 100*time.Millisecond)
+	d.finishes(wanted)
 	requireInOrder(d.t, wanted, d.ran(d.token))
-	require.Eventually(d.t, func() bool { state := d.state(d.token); return state.Head == nil && state.Queued == 0 }, patience, 100*time.Millisecond)
 }
 
 func (d *drill) latest() *commonpb.WorkflowExecution {
@@ -150,10 +164,7 @@ func TestDrillTerminated(t *testing.T) {
 			require.Contains(t, d.next("token show", 0), "199 operations were recovered")
 			require.Nil(t, d.state(d.token).Hold)
 			d.resume(wanted[0])
-			require.Eventually(t, func() bool { return len(d.ran(d.token)) >= len(wanted) }, 2*patience, 100*time.Millisecond)
-			require.Eventually(t, func() bool { return d.state(d.token).Head == nil }, patience, 100*time.Millisecond)
-			d.next("verify", 0)
-			d.done(wanted)
+			d.verifies(wanted)
 			require.Contains(t, d.starter.ok("recover", d.token), "nothing to do")
 		})
 	}
@@ -177,7 +188,7 @@ func TestDrillTimedOut(t *testing.T) {
 	require.Nil(t, d.state(d.token).Hold)
 	wanted := operationIDs(d.token, drillQueue)
 	d.resume(wanted[0])
-	d.done(slices.Insert(wanted, 0, operation("x"+d.token, 0).ID))
+	d.verifies(slices.Insert(wanted, 0, operation("x"+d.token, 0).ID))
 }
 
 // slowly is a handler that takes its time.
@@ -205,12 +216,10 @@ func TestDrillClosedByTheServer(t *testing.T) {
 		wanted = append(wanted, o.ID)
 	}
 	d.startWorker()
-	require.Eventually(t, func() bool { return len(d.ran(d.token)) >= len(wanted) }, 2*patience, 100*time.Millisecond)
-	require.Eventually(t, func() bool { return d.state(d.token).Head == nil }, patience, 100*time.Millisecond)
+	d.finishes(wanted)
 	require.Contains(t, d.next("token show", 0), "the server closed the serializer")
 	require.Contains(t, d.next("recover", 0), "nothing to do")
-	d.next("verify", 0)
-	d.done(wanted)
+	d.verifies(wanted)
 }
 
 func TestDrillDeletedRun(t *testing.T) {
@@ -227,7 +236,7 @@ func TestDrillDeletedRun(t *testing.T) {
 	require.Contains(t, d.next("token show", 0), "queued          199")
 	wanted := operationIDs(d.token, drillQueue)
 	d.resume(wanted[0])
-	d.done(wanted)
+	d.verifies(wanted)
 }
 
 // aNewRun has the serializer end its run, with all that was submitted taken over,

@@ -181,6 +181,25 @@ func TestVerifyWithoutAWorker(t *testing.T) {
 	require.Contains(t, report.Coverage.Limits[0], "no worker answers")
 }
 
+// What the last run accepted and holds is not missing where an operation behind it
+// has ended already: without a worker only that one is known.
+func TestVerifyWithoutAWorkerWhenALaterOneHasEnded(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, shared, workflows.Options{})
+	token := unique(t)
+	last := time.Now().Add(time.Hour)
+	batch := []protocol.Operation{operation(token, 1), operation(token, 2), operation(token, 3), operation(token, 4)}
+	batch[0].PostponeUntil = &last
+	s.submit(token, batch)
+	_, err := s.client().Cancel(s.ctx, batch[3].ID, token, "")
+	require.NoError(t, err)
+	s.closed(batch[3].ID)
+	s.stopWorker()
+	report := s.requireKept(token)
+	require.Equal(t, 1, report.Counts.EndedInQueue)
+	require.Contains(t, report.Coverage.Limits[0], "no worker answers")
+}
+
 // The command line proves a token, refuses one that nobody knows, and says with
 // its own exit code that something was lost.
 func TestStarterVerifies(t *testing.T) {

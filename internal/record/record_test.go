@@ -33,9 +33,10 @@ import (
 const (
 	// recordVariable asks for a recording: 1 is every shape, else one's name.
 	recordVariable = "SERIATIM_RECORD"
-	folder         = "../../workflows/testdata/replay"
-	patience       = 60 * time.Second
-	identity       = "recorder"
+	// folder is renamed to the version when one is released.
+	folder   = "../../workflows/testdata/replay/unreleased"
+	patience = 60 * time.Second
+	identity = "recorder"
 )
 
 // stage is a server with a worker of ours for one shape. Its token and task
@@ -237,6 +238,7 @@ func (s *stage) keep(suffix, workflowID, runID string) {
 	}
 	text := append([]byte("{\"events\":[\n"), bytes.Join(lines, []byte(",\n"))...)
 	text = append(text, "\n]}\n"...)
+	require.NoError(s.t, os.MkdirAll(folder, 0o755))
 	path := filepath.Join(folder, s.name+suffix+".json")
 	require.NoError(s.t, os.WriteFile(path, text, 0o644))
 	s.t.Logf("%s: %d events, %d bytes", path, len(lines), len(text))

@@ -24,6 +24,9 @@ type Checker struct {
 	// next is what the chain's next accepted operation would get, as far as a
 	// history says; 0 is not known.
 	next int64
+	// unknown is the first of the numbers of which nobody could say which still
+	// wait; 0 is none.
+	unknown int64
 	// runs are the executions by their operations' ids, both as hashes.
 	runs map[uint64]uint64
 	// head is the last operation that was started to run.
@@ -180,6 +183,10 @@ func (c *Checker) Submitted(run string, received, counted int64) {
 	}
 }
 
+// Unknown says that of the numbers from this one on nobody can say which still
+// wait: those that nothing accounts for are then not missing.
+func (c *Checker) Unknown(from int64) { c.unknown = from }
+
 // Left says that an operation was queued when its serializer was closed and did
 // not go on. It may have been submitted again.
 func (c *Checker) Left(ref Ref) {
@@ -198,6 +205,9 @@ func (c *Checker) missing(besides ...*Start) (spans []span) {
 	}
 	for _, s := range besides {
 		known.add(s.Sequence, s.Sequence+1)
+	}
+	if c.unknown > 0 {
+		known.add(c.unknown, c.next)
 	}
 	return slices.Collect(c.expected.without(&known))
 }

@@ -41,6 +41,7 @@ type told struct {
 	running    bool
 	skew       time.Duration
 	received   int64
+	unknown    int64
 }
 
 func (f *told) report() *Report {
@@ -59,6 +60,7 @@ func (f *told) report() *Report {
 		c.Left(ref)
 	}
 	c.Submitted("run-1", f.received, 5)
+	c.Unknown(f.unknown)
 	c.Accepted(f.next)
 	return c.End(!f.running)
 }
@@ -238,4 +240,17 @@ func TestFindingsAreBounded(t *testing.T) {
 	r := f.report()
 	require.Len(t, r.Broken, maxFindings)
 	require.Equal(t, 3*maxFindings, r.Violations)
+}
+
+// Numbers that a run gave away and that only a worker could tell of are not
+// missing; what the runs before it gave away is.
+func TestNumbersThatNobodyCanTellOfAreNotMissing(t *testing.T) {
+	t.Parallel()
+	f := kept()
+	f.starts, f.running = append(f.starts[:2], f.starts[4]), true
+	require.Equal(t, 2, f.report().Violations, "a worker answers")
+	f.unknown = first + 2
+	require.True(t, f.report().Kept)
+	f.unknown = first + 3
+	require.Equal(t, 1, f.report().Violations, "one is of the run before")
 }

@@ -164,6 +164,17 @@ func (w *walk) completed(ctx context.Context, one *run) {
 	}
 }
 
+// firstNumber is the first number that the run itself gave away.
+func (r *run) firstNumber() int64 {
+	switch {
+	case r.state != nil:
+		return r.state.NextSequence
+	case r.restored != nil:
+		return max(r.began.UnixMicro(), r.restored.NextSequence)
+	}
+	return r.began.UnixMicro()
+}
+
 // received compares what a run received with what it had counted at its end.
 func (w *walk) received(one *run, counts protocol.Counts) {
 	if !one.refused && one.restored == nil {
@@ -331,6 +342,8 @@ func (w *walk) conclude(ctx context.Context, before protocol.SerializerState) er
 	case w.last.closed == Running:
 		if w.answers {
 			w.checker.Accepted(before.NextSequence)
+		} else {
+			w.checker.Unknown(w.last.firstNumber())
 		}
 		if err := w.lookAtQueue(ctx); err != nil {
 			return err
