@@ -45,11 +45,13 @@ var printedBy = map[string][]printed{
 	"pause":    {{"", true, recordOutput{}}},
 	"postpone": {{"", true, recordOutput{}}},
 	"rerun":    {{"", false, recordOutput{}}},
-	"delete":   {{"", true, deletedOutput{}}},
-	"recover":  {{"", false, recoverOutput{}}},
-	"verify":   {{"for a token", false, verify.Report{}}, {"with --all", true, verify.Report{}}},
-	"setup":    {{"", true, setupStep{}}},
-	"doctor":   {{"", true, finding{}}},
+
+	"recurrence set": {{"", false, recordOutput{}}},
+	"delete":         {{"", true, deletedOutput{}}},
+	"recover":        {{"", false, recoverOutput{}}},
+	"verify":         {{"for a token", false, verify.Report{}}, {"with --all", true, verify.Report{}}},
+	"setup":          {{"", true, setupStep{}}},
+	"doctor":         {{"", true, finding{}}},
 
 	"service stop":   {{"", false, opclient.ServiceStatus{}}},
 	"service start":  {{"", false, opclient.ServiceStatus{}}},
