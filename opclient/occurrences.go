@@ -39,7 +39,7 @@ const clockSlack = 10 * time.Second
 func (o Occurrences) client(ctx context.Context, identity string) *Client {
 	info := activity.GetInfo(ctx)
 	return New(o.Temporal, Options{
-		TaskQueue: strings.TrimSuffix(info.TaskQueue, protocol.EngineTaskQueueSuffix), Namespace: info.WorkflowNamespace,
+		TaskQueue: strings.TrimSuffix(info.TaskQueue, protocol.EngineTaskQueueSuffix), Namespace: info.Namespace,
 		MaxOperationBytes: protocol.MaxOperationBytes, Identity: identity,
 	})
 }
