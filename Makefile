@@ -7,7 +7,7 @@ SHELL := /bin/bash
 GO ?= go
 BIN := bin
 
-.PHONY: help demo test test-fast race fuzz simulate chaos backlog lint build install server devserver clean
+.PHONY: help demo test test-fast race fuzz simulate chaos backlog import-bench lint build install server devserver clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ DRAIN ?=
 backlog: devserver ## queue N operations on one token, run the first of them and prove the order; N=100000 takes long
 	@$(GO) build -o $(BIN)/ ./internal/backlog
 	@exec $(BIN)/backlog --operations $(N) $(if $(DRAIN),--drain $(DRAIN))
+
+import-bench: ## import a million records into SQLite and PostgreSQL, beside the databases' own tools
+	SERIATIM_LONG=1 $(GO) test ./activities/sqlimport -run '^TestMillionRows$$' -count=1 -timeout 60m -v | grep -vE '^ *=== '; exit $${PIPESTATUS[0]}
 
 lint: ## formatting, vet, staticcheck, determinism of workflow code
 	@unformatted=$$($(GO) tool gofumpt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \

@@ -16,6 +16,8 @@ type Situation struct {
 	Blocker *Record
 	// NextAttempt is when the engine tries again, where it waits for that.
 	NextAttempt *time.Time
+	// Progress is how far its handler says that it is, where it said so.
+	Progress *Progress
 	// Stop keeps its type's handlers from starting, if anything does.
 	Stop *Stop
 }
@@ -58,6 +60,9 @@ func Explain(s Situation) Explanation {
 	if r.Recurs() {
 		e.Why = append(e.Why, r.recurs()...)
 		e.Allowed = r.allowedOfRecurring(e.Allowed)
+	}
+	if p := s.Progress; p != nil {
+		e.Why = append(e.Why, p.sentence())
 	}
 	if s.Stop != nil && !r.StatusCode.Terminal() {
 		e.Why = append(e.Why, s.Stop.sentence())

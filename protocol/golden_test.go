@@ -195,6 +195,7 @@ func goldens() map[string]any {
 			At: at(time.Hour), Counted: &uncounted, Checkpoint: json.RawMessage(`{"line":40}`),
 		},
 		"heartbeat.json": Heartbeat{Checkpoint: json.RawMessage(`{"line":40}`), Done: 40, Total: 100, Note: "invoices", Seconds: 12.5},
+		"progress.json":  *Heartbeat{Done: 40, Total: 100, Note: "invoices"}.Progress(at(time.Minute)),
 		"read-operation-request.json": ReadOperationRequest{
 			Rerun: RerunRequest{OperationID: "a1", NewID: "a1-again"}, UpdateID: "0198c2c8-6a1c-7b5e-9a51-0123456789ab",
 		},
