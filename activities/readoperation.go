@@ -114,7 +114,7 @@ func timesScheduled(events []*historypb.HistoryEvent) int64 {
 	n := max(start.Life.Record.N, 0)
 	for _, event := range events {
 		scheduled := event.GetActivityTaskScheduledEventAttributes()
-		if scheduled != nil && scheduled.GetActivityType().GetName() != protocol.ReadCheckpointActivity {
+		if scheduled != nil && !protocol.IsEngineActivity(scheduled.GetActivityType().GetName()) {
 			n++
 		}
 	}
@@ -158,7 +158,7 @@ func (e *engine) readCheckpoint(ctx context.Context, request protocol.ReadCheckp
 func lastHeartbeat(activities []*workflowpb.PendingActivityInfo) protocol.Heartbeat {
 	var handler *workflowpb.PendingActivityInfo
 	for _, pending := range activities {
-		if pending.GetActivityType().GetName() == protocol.ReadCheckpointActivity {
+		if protocol.IsEngineActivity(pending.GetActivityType().GetName()) {
 			continue
 		}
 		if handler == nil || pending.GetScheduledTime().AsTime().After(handler.GetScheduledTime().AsTime()) {
