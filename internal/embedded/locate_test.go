@@ -22,7 +22,7 @@ const newEnough = "temporal version 1.7.0 (Server 1.31.0, UI 2.50.0)"
 func nothingThere(t *testing.T, variables map[string]string) *locator {
 	t.Helper()
 	l := &locator{
-		out: &bytes.Buffer{}, root: smallRepository(t), cache: t.TempDir(),
+		program: Devserver, out: &bytes.Buffer{}, root: smallRepository(t), cache: t.TempDir(),
 		getenv:   func(name string) string { return variables[name] },
 		lookPath: func(string) (string, error) { return "", errors.New("not on PATH") },
 		version:  func(context.Context, string) (string, error) { return newEnough, nil },
@@ -181,7 +181,7 @@ func TestABrokenBuildSaysWhyAndLeavesNothing(t *testing.T) {
 	write(t, l.root, "devserver/main.go", "package main\n\nfunc main() { undefinedName() }\n")
 	_, err := l.locate(t.Context())
 	require.ErrorContains(t, err, "undefined: undefinedName")
-	left, err := filepath.Glob(filepath.Join(l.cache, keptPrefix+"*"))
+	left, err := filepath.Glob(filepath.Join(l.cache, "devserver-*"))
 	require.NoError(t, err)
 	require.Empty(t, left)
 }
@@ -222,7 +222,7 @@ func TestDevserversThatNobodyUsesAreRemoved(t *testing.T) {
 		require.NoError(t, os.WriteFile(path, nil, 0o755))
 		require.NoError(t, os.Chtimes(path, time.Time{}, time.Now().Add(-a)))
 	}
-	removeUnused(cache, filepath.Join(cache, "devserver-target"))
+	removeUnused(cache, "devserver", filepath.Join(cache, "devserver-target"))
 	require.NoFileExists(t, filepath.Join(cache, "devserver-old"))
 	for _, name := range []string{"devserver-target", "devserver-used", "another-program"} {
 		require.FileExists(t, filepath.Join(cache, name))

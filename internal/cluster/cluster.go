@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os/exec"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/compose-spec/compose-go/v2/types"
+	"github.com/google/uuid"
+
+	"github.com/seriatim-go/seriatim/internal/embedded"
+)
+
+const loopback = "127.0.0.1"
+
+// cluster is PostgreSQL and the Temporal server of docker-compose.yml.
+type cluster struct {
+	compose
+	postgres *postgres
+	server   *process
+	ports    map[string]string // the server's, by the variable that sets them
+}
+
+// serverPorts are the settings of the server for its ports. In a container each
+// has a host of its own; here other programs use the same numbers.
+var serverPorts = []string{
+	"FRONTEND_GRPC_PORT", "FRONTEND_HTTP_PORT", "FRONTEND_MEMBERSHIP_PORT", "HISTORY_GRPC_PORT", "HISTORY_MEMBERSHIP_PORT",
+	"MATCHING_GRPC_PORT", "MATCHING_MEMBERSHIP_PORT", "WORKER_GRPC_PORT", "WORKER_MEMBERSHIP_PORT",
+}
+
+// startCluster runs the services of docker-compose.yml in their order: PostgreSQL,
+// the schema job, the server, the namespace job.
+func startCluster(ctx context.Context, p programs, shards int, folder string, out io.Writer) (c *cluster, err error) {
+	c = &cluster{ports: map[string]string{}}
+	if c.compose, err = loadCompose(ctx, p, folder, types.Mapping{"POSTGRES_PASSWORD": uuid.NewString()}); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			c.stop()
+		}
+	}()
+	begin := time.Now()
+	tell := func(what string) {
+		_, _ = fmt.Fprintf(out, "%5.1f s  %s\n", time.Since(begin).Seconds(), what)
+	}
+	if c.postgres, err = startPostgres(ctx, c.compose); err != nil {
+		return c, err
+	}
+	tell("PostgreSQL answers")
+	if err = c.setUp(ctx); err != nil {
+		return c, err
+	}
+	tell("the schema is there")
+	if err = c.startServer(ctx, shards); err != nil {
+		return c, err
+	}
+	tell(fmt.Sprintf("the Temporal server answers at %s, with %d history shards", c.address(), shards))
+	if err = c.runJob(ctx, "namespace", map[string]string{"TEMPORAL_ADDRESS": c.address()}); err != nil {
+		return c, err
+	}
+	tell("namespace and search attributes are there")
+	return c, nil
+}
+
+// setUp runs the schema job, twice: it runs again at each start of the services.
+func (c *cluster) setUp(ctx context.Context) error {
+	for range 2 {
+		err := c.runJob(ctx, "schema", map[string]string{"SQL_HOST": loopback, "SQL_PORT": strconv.Itoa(c.postgres.port)})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// startServer runs temporal-server as the image's entry point does, with the
+// service's environment.
+func (c *cluster) startServer(ctx context.Context, shards int) error {
+	environment, err := c.environment("temporal", map[string]string{
+		"POSTGRES_SEEDS": loopback, "DB_PORT": strconv.Itoa(c.postgres.port), "BIND_ON_IP": loopback,
+		"NUM_HISTORY_SHARDS":       strconv.Itoa(shards),
+		"DYNAMIC_CONFIG_FILE_PATH": c.project.Services["temporal"].Volumes[0].Source,
+	})
+	if err != nil {
+		return err
+	}
+	for _, name := range serverPorts {
+		port, err := embedded.FreePort()
+		if err != nil {
+			return err
+		}
+		c.ports[name] = strconv.Itoa(port)
+		environment[name] = c.ports[name]
+	}
+	environment["LOG_LEVEL"] = "warn"
+	c.server, err = startProcess(c.folder, "temporal", c.command(environment, c.programs.path("temporal-server"), "start"))
+	if err != nil {
+		return err
+	}
+	return c.server.wait(ctx, func(ctx context.Context) error {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.httpAddress()+"/api/v1/system-info", nil)
+		if err != nil {
+			return err
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = response.Body.Close() }()
+		if response.StatusCode != http.StatusOK {
+			return fmt.Errorf("the HTTP API says %s", response.Status)
+		}
+		return nil
+	})
+}
+
+func (c *cluster) address() string     { return net.JoinHostPort(loopback, c.ports["FRONTEND_GRPC_PORT"]) }
+func (c *cluster) httpAddress() string { return net.JoinHostPort(loopback, c.ports["FRONTEND_HTTP_PORT"]) }
+
+// startWorker runs the worker with the configuration that its service mounts.
+func (c *cluster) startWorker(name string) (*process, error) {
+	environment, err := c.environment("worker", map[string]string{"TEMPORAL_ADDRESS": c.address()})
+	if err != nil {
+		return nil, err
+	}
+	environment["SERIATIM_HTTP_ALLOWLOOPBACK"] = "true" // the receiver is on this machine
+	service := c.project.Services["worker"]
+	args := append([]string(nil), service.Command...)
+	for i := range args {
+		if args[i] == service.Volumes[0].Target {
+			args[i] = service.Volumes[0].Source
+		}
+	}
+	return startProcess(c.folder, name, c.command(environment, c.programs.path("worker"), args...))
+}
+
+// starter is the command line, as the worker's container has it.
+func (c *cluster) starter(args ...string) (*exec.Cmd, error) {
+	environment, err := c.environment("worker", map[string]string{"TEMPORAL_ADDRESS": c.address()})
+	if err != nil {
+		return nil, err
+	}
+	return c.command(environment, c.programs.path("starter"), args...), nil
+}
+
+// stop ends the server, then PostgreSQL. What they hold is not needed any more.
+func (c *cluster) stop() {
+	if c.server != nil {
+		_ = c.server.stop(syscall.SIGTERM)
+	}
+	if c.postgres != nil {
+		_ = c.postgres.stop()
+	}
+}
