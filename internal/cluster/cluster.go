@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os/exec"
@@ -13,8 +14,6 @@ import (
 
 	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/google/uuid"
-
-	"github.com/seriatim-go/seriatim/internal/embedded"
 )
 
 const loopback = "127.0.0.1"
@@ -92,7 +91,7 @@ func (c *cluster) startServer(ctx context.Context, shards int) error {
 		return err
 	}
 	for _, name := range serverPorts {
-		port, err := embedded.FreePort()
+		port, err := lowPort()
 		if err != nil {
 			return err
 		}
@@ -119,6 +118,21 @@ func (c *cluster) startServer(ctx context.Context, shards int) error {
 		}
 		return nil
 	})
+}
+
+// lowPort returns a free port below those that the kernel gives away: the schema
+// keeps a member's port in a SMALLINT, and the server does not start with a
+// higher one.
+func lowPort() (int, error) {
+	const first, last = 20_000, 32_000
+	for range 100 {
+		port := first + rand.IntN(last-first)
+		listener, err := net.Listen("tcp", net.JoinHostPort(loopback, strconv.Itoa(port)))
+		if err == nil {
+			return port, listener.Close()
+		}
+	}
+	return 0, fmt.Errorf("no free port among a hundred from %d to %d", first, last)
 }
 
 func (c *cluster) address() string     { return net.JoinHostPort(loopback, c.ports["FRONTEND_GRPC_PORT"]) }

@@ -12,7 +12,7 @@ import (
 
 // work is how long the receiver takes over a delivery, so that two at a time would
 // be seen to overlap.
-const work = 20 * time.Millisecond
+const work = 250 * time.Millisecond
 
 // receiver is an HTTP server that records what came, by the last part of the path.
 type receiver struct {
