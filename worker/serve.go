@@ -95,6 +95,7 @@ func newWorker(server site, s setup, failed chan<- error) worker.Worker {
 		DeadlockDetectionTimeout:               deadlockTimeout,
 		MaxHeartbeatThrottleInterval:           heartbeatThrottle,
 		DisableRegistrationAliasing:            true,
+		DeploymentOptions:                      s.deployment,
 		OnFatalError:                           first(failed),
 	})
 	workflows.Register(w, s.handlers.catalogue, workflows.Options{
@@ -114,6 +115,7 @@ func newEngineWorker(server site, s setup, failed chan<- error) worker.Worker {
 		WorkerStopTimeout:          engineStopTimeout,
 		ActivityTaskPollerBehavior: autoscaling(),
 		DisableWorkflowWorker:      true,
+		DeploymentOptions:          s.deployment,
 		OnFatalError:               first(failed),
 	})
 	activities.RegisterEngine(w, server.client, activities.Rebuilder{
