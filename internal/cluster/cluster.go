@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"os/exec"
 	"strconv"
 	"syscall"
 	"time"
@@ -135,34 +134,14 @@ func lowPort() (int, error) {
 	return 0, fmt.Errorf("no free port among a hundred from %d to %d", first, last)
 }
 
-func (c *cluster) address() string     { return net.JoinHostPort(loopback, c.ports["FRONTEND_GRPC_PORT"]) }
-func (c *cluster) httpAddress() string { return net.JoinHostPort(loopback, c.ports["FRONTEND_HTTP_PORT"]) }
+func (c *cluster) address() string { return net.JoinHostPort(loopback, c.ports["FRONTEND_GRPC_PORT"]) }
 
-// startWorker runs the worker with the configuration that its service mounts.
-func (c *cluster) startWorker(name string) (*process, error) {
-	environment, err := c.environment("worker", map[string]string{"TEMPORAL_ADDRESS": c.address()})
-	if err != nil {
-		return nil, err
-	}
-	environment["SERIATIM_HTTP_ALLOWLOOPBACK"] = "true" // the receiver is on this machine
-	service := c.project.Services["worker"]
-	args := append([]string(nil), service.Command...)
-	for i := range args {
-		if args[i] == service.Volumes[0].Target {
-			args[i] = service.Volumes[0].Source
-		}
-	}
-	return startProcess(c.folder, name, c.command(environment, c.programs.path("worker"), args...))
+func (c *cluster) httpAddress() string {
+	return net.JoinHostPort(loopback, c.ports["FRONTEND_HTTP_PORT"])
 }
 
-// starter is the command line, as the worker's container has it.
-func (c *cluster) starter(args ...string) (*exec.Cmd, error) {
-	environment, err := c.environment("worker", map[string]string{"TEMPORAL_ADDRESS": c.address()})
-	if err != nil {
-		return nil, err
-	}
-	return c.command(environment, c.programs.path("starter"), args...), nil
-}
+// site is where the worker of the profile "full" works.
+func (c *cluster) site() site { return site{c.compose, "worker", c.address()} }
 
 // stop ends the server, then PostgreSQL. What they hold is not needed any more.
 func (c *cluster) stop() {

@@ -16,49 +16,49 @@ import (
 const (
 	tokens        = 20
 	perToken      = 15
-	deliverTokens = tokens * perToken
+	allOperations = tokens * perToken
 )
 
 // deliver has two workers deliver operations over HTTP and kills one of them in the
 // middle, then checks that each arrived, in order, and never two of a token at a
 // time (SPEC 4.1, 8.1), and has each token's histories prove it.
-func deliver(ctx context.Context, c *cluster, out io.Writer) (err error) {
+func deliver(ctx context.Context, s site, where string, out io.Writer) (err error) {
 	r, err := startReceiver()
 	if err != nil {
 		return err
 	}
 	defer r.close()
-	first, err := c.startWorker("worker-1")
+	first, err := s.startWorker("1")
 	if err != nil {
 		return err
 	}
 	defer func() { first.kill() }()
-	second, err := c.startWorker("worker-2")
+	second, err := s.startWorker("2")
 	if err != nil {
 		return err
 	}
 	defer func() { second.kill() }()
 	begin := time.Now()
-	submitted, err := c.submit(ctx, r)
+	submitted, err := s.submit(ctx, r)
 	if err != nil {
 		return err
 	}
-	if err := second.wait(ctx, r.has(deliverTokens/3)); err != nil {
+	if err := second.wait(ctx, r.has(allOperations/3)); err != nil {
 		return err
 	}
 	first.kill()
-	if err := c.awaitAll(ctx, submitted); err != nil {
+	if err := s.awaitAll(ctx, submitted); err != nil {
 		return second.failure(err)
 	}
 	took := time.Since(begin)
 	if err := errors.Join(r.check(submitted), second.stop(syscall.SIGTERM)); err != nil {
 		return second.failure(err)
 	}
-	if err := c.verify(ctx, submitted); err != nil {
+	if err := s.verify(ctx, submitted); err != nil {
 		return err
 	}
-	_, _ = fmt.Fprintf(out, "Two workers, one of them killed: %d operations of %d tokens delivered in order in %.1f s, %d attempts; lost 0, overtaken 0, overlapping 0\n",
-		deliverTokens, tokens, took.Seconds(), r.received())
+	_, _ = fmt.Fprintf(out, "%s: two workers, one of them killed: %d operations of %d tokens delivered in order in %.1f s, %d attempts; lost 0, overtaken 0, overlapping 0\n",
+		where, allOperations, tokens, took.Seconds(), r.received())
 	return nil
 }
 
@@ -74,7 +74,7 @@ func (r *receiver) has(n int) func(context.Context) error {
 
 // submit hands the operations to the starter as one file, and answers their ids by
 // token.
-func (c *cluster) submit(ctx context.Context, r *receiver) (map[string][]string, error) {
+func (s site) submit(ctx context.Context, r *receiver) (map[string][]string, error) {
 	var file bytes.Buffer
 	lines, submitted := json.NewEncoder(&file), map[string][]string{}
 	for n := range perToken {
@@ -88,22 +88,22 @@ func (c *cluster) submit(ctx context.Context, r *receiver) (map[string][]string,
 			}) // a buffer takes all
 		}
 	}
-	command, err := c.starter("submit", "--file", "-")
+	command, err := s.starter("submit", "--file", "-")
 	if err != nil {
 		return nil, err
 	}
 	command.Stdin = &file
-	return submitted, runToEnd(ctx, c.folder, "submit", command)
+	return submitted, runToEnd(ctx, s.folder, "submit", command)
 }
 
 // awaitAll waits for the last operation of each token.
-func (c *cluster) awaitAll(ctx context.Context, submitted map[string][]string) error {
+func (s site) awaitAll(ctx context.Context, submitted map[string][]string) error {
 	for token, ids := range submitted {
-		command, err := c.starter("wait", ids[len(ids)-1], "--token", token)
+		command, err := s.starter("wait", ids[len(ids)-1], "--token", token)
 		if err != nil {
 			return err
 		}
-		if err := runToEnd(ctx, c.folder, "wait", command); err != nil {
+		if err := runToEnd(ctx, s.folder, "wait", command); err != nil {
 			return err
 		}
 	}
@@ -111,13 +111,13 @@ func (c *cluster) awaitAll(ctx context.Context, submitted map[string][]string) e
 }
 
 // verify reads the histories of every token.
-func (c *cluster) verify(ctx context.Context, submitted map[string][]string) error {
+func (s site) verify(ctx context.Context, submitted map[string][]string) error {
 	for token := range submitted {
-		command, err := c.starter("verify", token)
+		command, err := s.starter("verify", token)
 		if err != nil {
 			return err
 		}
-		if err := runToEnd(ctx, c.folder, "verify", command); err != nil {
+		if err := runToEnd(ctx, s.folder, "verify", command); err != nil {
 			return fmt.Errorf("verify %s: %w", strings.TrimSpace(token), err)
 		}
 	}

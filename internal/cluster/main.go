@@ -97,7 +97,7 @@ func test(ctx context.Context, o options, folder string, out io.Writer) error {
 		<-ctx.Done()
 		return nil
 	}
-	if err := deliver(ctx, c, out); err != nil {
+	if err := errors.Join(deliver(ctx, c.site(), "profile full", out), deliverDev(ctx, c.compose, out)); err != nil {
 		return err
 	}
 	if o.run != "NONE" {

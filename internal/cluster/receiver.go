@@ -39,7 +39,9 @@ func startReceiver() (*receiver, error) {
 	return r, nil
 }
 
-func (r *receiver) url(token string) string { return "http://" + r.listener.Addr().String() + "/" + token }
+func (r *receiver) url(token string) string {
+	return "http://" + r.listener.Addr().String() + "/" + token
+}
 
 func (r *receiver) close() { _ = r.server.Close() }
 
