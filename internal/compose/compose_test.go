@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -197,6 +198,18 @@ func TestServerReadsTheMountedDynamicConfig(t *testing.T) {
 	require.NoError(t, decoder.Decode(&settings))
 	require.Equal(t, 255, settings["limit.maxIDLength"][0].Value)
 	require.Contains(t, settings, "history.transferProcessorMaxPollRPS")
+}
+
+// The server's template gives each of its four services pools of 20 and 10.
+func TestPostgresTakesEveryConnectionOfTheServer(t *testing.T) {
+	t.Parallel()
+	services := load(t).Services
+	require.NotContains(t, services["temporal"].Environment, "SQL_MAX_CONNS")
+	_, setting, found := strings.Cut(strings.Join(services["postgres"].Command, " "), "max_connections=")
+	require.True(t, found)
+	allowed, err := strconv.Atoi(setting)
+	require.NoError(t, err)
+	require.Greater(t, allowed, 4*(20+10))
 }
 
 func TestSchemaJobSetsUpBothDatabases(t *testing.T) {
