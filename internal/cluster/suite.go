@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -32,6 +31,10 @@ type tally struct {
 	output         map[string]*strings.Builder
 }
 
+func newTally() *tally {
+	return &tally{skipped: map[string]string{}, output: map[string]*strings.Builder{}}
+}
+
 // runSuite runs the end-to-end tests on the cluster's server. Those that change a
 // server's limits, or kill it, start one of their own and are left out; they say
 // so.
@@ -49,7 +52,7 @@ func runSuite(ctx context.Context, c *cluster, run string, out io.Writer) error 
 		return err
 	}
 	defer func() { _ = raw.Close() }()
-	counted := &tally{skipped: map[string]string{}, output: map[string]*strings.Builder{}}
+	counted := newTally()
 	reader, writer := io.Pipe()
 	command.Stdout, command.Stderr = io.MultiWriter(raw, writer), out
 	begin := time.Now()
@@ -132,7 +135,7 @@ func reason(output string) string {
 			return strings.TrimSpace(said)
 		}
 	}
-	return string(bytes.TrimSpace([]byte(output)))
+	return strings.TrimSpace(output)
 }
 
 func (t *tally) print(out io.Writer, took time.Duration) {

@@ -103,6 +103,29 @@ func TestDevserverBuildTakesNothingElse(t *testing.T) {
 	require.NotEqual(t, built.Path, again.Path)
 }
 
+func TestAnotherProgramIsKeptBesideTheDevserver(t *testing.T) {
+	t.Parallel()
+	l := nothingThere(t, nil)
+	write(t, l.root, "tools/go.mod", "module example.org/tools\n\ngo 1.26\n")
+	write(t, l.root, "tools/one/main.go", "package main\n\nfunc main() { println(\"one\") }\n")
+	l.program = Program{Name: "tool-one", Module: "tools", Package: "./one"}
+	built, err := l.own(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, KindBuild, built.Kind)
+	require.True(t, strings.HasPrefix(filepath.Base(built.Path), "tool-one-"), built.Path)
+	kept, err := l.own(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, Source{Kind: KindKept, Path: built.Path}, kept)
+}
+
+func TestAddressMayComeWithItsHTTPAPI(t *testing.T) {
+	t.Parallel()
+	l := nothingThere(t, map[string]string{AddressVariable: "example.org:7233", HTTPAddressVariable: "example.org:7243"})
+	found, err := l.locate(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "example.org:7243", (&Server{source: found}).HTTPAddress())
+}
+
 func TestAnUnknownChoiceIsRefused(t *testing.T) {
 	t.Parallel()
 	_, err := nothingThere(t, map[string]string{ChoiceVariable: "docker"}).locate(t.Context())
