@@ -22,6 +22,7 @@ type cluster struct {
 	compose
 	postgres *postgres
 	server   *process
+	shards   int
 	ports    map[string]string // the server's, by the variable that sets them
 }
 
@@ -35,7 +36,7 @@ var serverPorts = []string{
 // startCluster runs the services of docker-compose.yml in their order: PostgreSQL,
 // the schema job, the server, the namespace job.
 func startCluster(ctx context.Context, p programs, shards int, folder string, out io.Writer) (c *cluster, err error) {
-	c = &cluster{ports: map[string]string{}}
+	c = &cluster{shards: shards, ports: map[string]string{}}
 	if c.compose, err = loadCompose(ctx, p, folder, types.Mapping{"POSTGRES_PASSWORD": uuid.NewString()}); err != nil {
 		return nil, err
 	}
@@ -56,7 +57,10 @@ func startCluster(ctx context.Context, p programs, shards int, folder string, ou
 		return c, err
 	}
 	tell("the schema is there")
-	if err = c.startServer(ctx, shards); err != nil {
+	if err = c.choosePorts(); err != nil {
+		return c, err
+	}
+	if err = c.startServer(ctx); err != nil {
 		return c, err
 	}
 	tell(fmt.Sprintf("the Temporal server answers at %s, with %d history shards", c.address(), shards))
@@ -80,21 +84,16 @@ func (c *cluster) setUp(ctx context.Context) error {
 
 // startServer runs temporal-server as the image's entry point does, with the
 // service's environment.
-func (c *cluster) startServer(ctx context.Context, shards int) error {
+func (c *cluster) startServer(ctx context.Context) error {
 	environment, err := c.environment("temporal", map[string]string{
 		"POSTGRES_SEEDS": loopback, "DB_PORT": strconv.Itoa(c.postgres.port), "BIND_ON_IP": loopback,
-		"NUM_HISTORY_SHARDS":       strconv.Itoa(shards),
+		"NUM_HISTORY_SHARDS":       strconv.Itoa(c.shards),
 		"DYNAMIC_CONFIG_FILE_PATH": c.project.Services["temporal"].Volumes[0].Source,
 	})
 	if err != nil {
 		return err
 	}
 	for _, name := range serverPorts {
-		port, err := lowPort()
-		if err != nil {
-			return err
-		}
-		c.ports[name] = strconv.Itoa(port)
 		environment[name] = c.ports[name]
 	}
 	environment["LOG_LEVEL"] = "warn"
@@ -117,6 +116,23 @@ func (c *cluster) startServer(ctx context.Context, shards int) error {
 		}
 		return nil
 	})
+}
+
+// restartServer kills the server as a crash does and runs it again.
+func (c *cluster) restartServer(ctx context.Context) error {
+	c.server.kill()
+	return c.startServer(ctx)
+}
+
+func (c *cluster) choosePorts() error {
+	for _, name := range serverPorts {
+		port, err := lowPort()
+		if err != nil {
+			return err
+		}
+		c.ports[name] = strconv.Itoa(port)
+	}
+	return nil
 }
 
 // lowPort returns a free port below those that the kernel gives away: the schema

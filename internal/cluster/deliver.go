@@ -20,9 +20,9 @@ const (
 )
 
 // deliver has two workers deliver operations over HTTP and kills one of them in the
-// middle, then checks that each arrived, in order, and never two of a token at a
+// middle, disturbs the server, then checks that each arrived, in order, and never two of a token at a
 // time (SPEC 4.1, 8.1), and has each token's histories prove it.
-func deliver(ctx context.Context, s site, where string, out io.Writer) (err error) {
+func deliver(ctx context.Context, s site, where string, disturb func(context.Context) error, out io.Writer) (err error) {
 	r, err := startReceiver()
 	if err != nil {
 		return err
@@ -47,6 +47,9 @@ func deliver(ctx context.Context, s site, where string, out io.Writer) (err erro
 		return err
 	}
 	first.kill()
+	if err := disturb(ctx); err != nil {
+		return err
+	}
 	if err := s.awaitAll(ctx, submitted); err != nil {
 		return second.failure(err)
 	}
@@ -57,7 +60,7 @@ func deliver(ctx context.Context, s site, where string, out io.Writer) (err erro
 	if err := s.verify(ctx, submitted); err != nil {
 		return err
 	}
-	_, _ = fmt.Fprintf(out, "%s: two workers, one of them killed: %d operations of %d tokens delivered in order in %.1f s, %d attempts; lost 0, overtaken 0, overlapping 0\n",
+	_, _ = fmt.Fprintf(out, "%s: two workers, one of them killed, %d operations of %d tokens delivered in order in %.1f s, %d attempts; lost 0, overtaken 0, overlapping 0\n",
 		where, allOperations, tokens, took.Seconds(), r.received())
 	return nil
 }

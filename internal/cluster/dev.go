@@ -47,7 +47,8 @@ func deliverDev(ctx context.Context, c compose, out io.Writer) (err error) {
 	if err := server.wait(ctx, func(ctx context.Context) error { return s.healthy(ctx, service.HealthCheck.Test) }); err != nil {
 		return err
 	}
-	return deliver(ctx, s, "profile dev", out)
+	undisturbed := func(context.Context) error { return nil } // it forgets all when it ends
+	return deliver(ctx, s, "profile dev", undisturbed, out)
 }
 
 // healthy runs a health check, with this server's address for the container's.

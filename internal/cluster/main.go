@@ -6,8 +6,8 @@
 // its config.yaml. Environments, jobs and the dynamic configuration are read
 // from docker-compose.yml and run as they stand there; only addresses, ports and
 // the number of history shards are others. Two workers then deliver operations
-// over HTTP, one of them is killed meanwhile, and order and completeness are
-// checked. In the end the end-to-end tests run on the same server.
+// over HTTP, one of them and the server are killed meanwhile, and order and
+// completeness are checked. In the end the end-to-end tests run on the same server.
 //
 // The exit code is 0 where all is well, 1 where anything failed, 2 for wrong
 // flags. Logs are left in a folder that is named when something failed.
@@ -97,7 +97,10 @@ func test(ctx context.Context, o options, folder string, out io.Writer) error {
 		<-ctx.Done()
 		return nil
 	}
-	if err := errors.Join(deliver(ctx, c.site(), "profile full", out), deliverDev(ctx, c.compose, out)); err != nil {
+	err = errors.Join(
+		deliver(ctx, c.site(), "profile full, server killed once", c.restartServer, out),
+		deliverDev(ctx, c.compose, out))
+	if err != nil {
 		return err
 	}
 	if o.run != "NONE" {
