@@ -7,7 +7,7 @@ SHELL := /bin/bash
 GO ?= go
 BIN := bin
 
-.PHONY: help demo test test-fast race fuzz simulate chaos backlog cluster-test lint build server devserver clean
+.PHONY: help demo test test-fast race fuzz simulate chaos backlog cluster-test import-bench lint build install server devserver clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ cluster-test: ## run docker-compose.yml's server on PostgreSQL without container
 	@$(GO) build -o $(BIN)/ ./internal/cluster
 	@exec $(BIN)/cluster $(if $(RUN),--run '$(RUN)')
 
+import-bench: ## import a million records into SQLite and PostgreSQL, beside the databases' own tools
+	SERIATIM_LONG=1 $(GO) test ./activities/sqlimport -run '^TestMillionRows$$' -count=1 -timeout 60m -v | grep -vE '^ *=== '; exit $${PIPESTATUS[0]}
+
 lint: ## formatting, vet, staticcheck, determinism of workflow code
 	@unformatted=$$($(GO) tool gofumpt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \
 	  test -z "$$unformatted" || { echo "not gofumpt-clean: $$unformatted"; exit 1; }
@@ -60,8 +63,16 @@ lint: ## formatting, vet, staticcheck, determinism of workflow code
 	$(GO) tool staticcheck ./...
 	$(GO) tool workflowcheck -test=false -config .workflowcheck.yaml ./workflows
 
+# Under its second name the starter is "temporal operation".
 build: ## worker and starter in bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/ ./worker ./starter
+	ln -sf starter $(BIN)/temporal-operation
+
+PREFIX ?= $(HOME)/.local
+install: build ## starter and "temporal operation" in PREFIX/bin, default ~/.local
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(BIN)/starter $(DESTDIR)$(PREFIX)/bin/starter
+	ln -sf starter $(DESTDIR)$(PREFIX)/bin/temporal-operation
 
 server: ## a Temporal server with its Web UI on 127.0.0.1:7233, until Ctrl-C
 	@$(GO) build -o $(BIN)/server ./internal/embedded/cmd/devserver

@@ -184,6 +184,18 @@ func (f *Found) refineScheduled(activity *workflowpb.PendingActivityInfo) {
 	}
 }
 
+// progress is what the running handler's last heartbeat tells people; one that
+// cannot be read tells nothing.
+func (c *Client) progress(pending []*workflowpb.PendingActivityInfo) *protocol.Progress {
+	handler := handlerOf(pending)
+	details := handler.GetHeartbeatDetails().GetPayloads()
+	var beat protocol.Heartbeat
+	if len(details) == 0 || !c.decode(details[0], &beat) {
+		return nil
+	}
+	return beat.Progress(instant(handler.GetLastHeartbeatTime()))
+}
+
 func instant(at *timestamppb.Timestamp) *time.Time {
 	if at == nil || !at.IsValid() {
 		return nil

@@ -20,6 +20,8 @@ type Explained struct {
 	// Hold and Failure are what holds its token, if anything.
 	Hold    *protocol.Hold        `json:"hold,omitempty"`
 	Failure *protocol.FailureHold `json:"failure,omitempty"`
+	// Stop keeps its type's handlers from starting, if anything does.
+	Stop *protocol.Stop `json:"stop,omitempty"`
 }
 
 // Why explains why an operation is where it is, what happens next if nobody does
@@ -35,12 +37,30 @@ func (c *Client) Why(ctx context.Context, id, token string) (Explained, error) {
 	if of := queueOf(found, token); of != "" && !found.StatusCode.Terminal() {
 		c.addToken(ctx, of, &e)
 	}
-	situation := protocol.Situation{Record: e.Record, Hold: e.Hold, Failure: e.Failure, NextAttempt: e.NextAttempt}
+	situation := protocol.Situation{Record: e.Record, Hold: e.Hold, Failure: e.Failure, NextAttempt: e.NextAttempt, Progress: e.Progress}
 	if e.Blocker != nil {
 		situation.Blocker = &e.Blocker.Record
 	}
+	if !e.StatusCode.Terminal() {
+		e.Stop = c.stopOf(ctx, e.OperationType)
+		situation.Stop = e.Stop
+	}
 	e.Explanation = protocol.Explain(situation)
 	return e, ctx.Err()
+}
+
+// stopOf is what keeps a type's handlers from starting, nil where nothing does or
+// it cannot be said.
+func (c *Client) stopOf(ctx context.Context, of protocol.TypeRef) *protocol.Stop {
+	stops, err := c.Stops(ctx)
+	if err != nil {
+		return nil
+	}
+	key := string(of)
+	if t, ok := c.options.Catalogue.Lookup(of); ok {
+		key = t.Key
+	}
+	return ServiceStatus{ServiceState: protocol.ServiceState{Stops: stops}}.Stopped(key)
 }
 
 // Why explains why the operation is where it is; see [Client.Why].

@@ -32,7 +32,7 @@ func TestMessagesOfTheDocsAreRead(t *testing.T) {
 		var reads []string
 		for name, message := range map[string]any{
 			"Operation": &Operation{}, "Record": &Record{}, "Reject": &Reject{}, "SerializerState": &SerializerState{},
-			"Refusal": &Refusal{}, "HandlerInput": &HandlerInput{}, "FailureDetails": &FailureDetails{}, "Heartbeat": &Heartbeat{}, "QueuePage": &QueuePage{},
+			"Refusal": &Refusal{}, "HandlerInput": &HandlerInput{}, "FailureDetails": &FailureDetails{}, "Heartbeat": &Heartbeat{}, "QueuePage": &QueuePage{}, "ControlRequest": &ControlRequest{},
 		} {
 			decoder := json.NewDecoder(strings.NewReader(block))
 			decoder.DisallowUnknownFields()

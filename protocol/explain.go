@@ -16,6 +16,10 @@ type Situation struct {
 	Blocker *Record
 	// NextAttempt is when the engine tries again, where it waits for that.
 	NextAttempt *time.Time
+	// Progress is how far its handler says that it is, where it said so.
+	Progress *Progress
+	// Stop keeps its type's handlers from starting, if anything does.
+	Stop *Stop
 }
 
 // Explanation says in words why an operation is where it is (SPEC 8.4).
@@ -49,6 +53,15 @@ func Explain(s Situation) Explanation {
 	default:
 		e.Next = nextOfLocked[r.StatusCode]
 	}
+	if p := s.Progress; p != nil {
+		e.Why = append(e.Why, p.sentence())
+	}
+	if s.Stop != nil && !r.StatusCode.Terminal() {
+		e.Why = append(e.Why, s.Stop.sentence())
+		if r.StatusCode == WaitingForResources && r.Position == 0 {
+			e.Next, e.NextOn = "its handler starts once handlers are started again", nil
+		}
+	}
 	if taken := r.LastAction; taken != nil {
 		e.Why = append(e.Why, taken.String())
 	}
@@ -56,6 +69,22 @@ func Explain(s Situation) Explanation {
 		e.Why = append(e.Why, fmt.Sprintf("it ends Canceled if it has not started by its deadline %s", stamp(*d)))
 	}
 	return e
+}
+
+// sentence tells a stop.
+func (s Stop) sentence() string {
+	what := "all handlers"
+	if s.OperationType != "" {
+		what = "handlers of " + s.OperationType
+	}
+	text := fmt.Sprintf("%s are stopped since %s", what, stamp(s.On))
+	if s.Identity != "" {
+		text += " by " + s.Identity
+	}
+	if s.Reason != "" {
+		text += ": " + s.Reason
+	}
+	return text
 }
 
 // state is the first sentence.

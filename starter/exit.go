@@ -20,6 +20,7 @@ const (
 	exitSomeRefused = 6
 	exitQueueFull   = 7
 	exitViolated    = 8
+	exitUnfit       = 9
 	exitInterrupted = 130
 )
 
@@ -28,13 +29,14 @@ const exitHelp = `Exit codes:
   1    an error, such as a server that cannot be reached, no worker to answer, a
        workflow that is busy (try again), or a question that was answered no
   2    the command line is wrong
-  3    the operation ended Failed or Canceled (wait, and submit with --wait)
+  3    the operation ended Failed or Canceled (wait, submit --wait and show --watch)
   4    no such operation or token
   5    refused: a limit, a form, an id that is taken, a state that does not allow it,
        a run that cannot be recovered
   6    some of several were refused; the others went on
   7    the token's queue is full for now; nothing of it was accepted, try again
   8    a token broke its promise (verify)
+  9    the server lacks what is needed (doctor, setup)
   130  interrupted; what was done before is reported`
 
 // usageError is a command line that is wrong.
@@ -66,6 +68,7 @@ func exitCode(err error) int {
 	var outcome *outcomeError
 	var some *someRefusedError
 	var violated *violatedError
+	var lacking *unfitError
 	var refusal *protocol.Refusal
 	var field *protocol.FieldError
 	switch {
@@ -83,6 +86,8 @@ func exitCode(err error) int {
 		return exitOutcome
 	case errors.As(err, &violated):
 		return exitViolated
+	case errors.As(err, &lacking):
+		return exitUnfit
 	case errors.Is(err, opclient.ErrNotFound):
 		return exitNotFound
 	case errors.Is(err, opclient.ErrBusy), errors.Is(err, errContinuing):

@@ -39,11 +39,22 @@ type fake struct {
 	// serializers are the tokens that run.
 	serializers []string
 	deleted     map[string]bool
-	// terminal says that a person sits at stdin.
-	terminal bool
+	// operator is what setup looks at, and patient what doctor does.
+	operator *operator
+	patient  *patient
+	// terminal says that a person sits at stdin, screen that one sits at stdout.
+	terminal, screen bool
+	// beats are the heartbeats of the handler of operation "b", one for each look;
+	// after the last one it has succeeded.
+	beats []protocol.Heartbeat
 }
 
 func (f *fake) Close() {}
+
+func (f *fake) dialled(_ context.Context, o client.Options) (client.Client, error) {
+	f.options = o
+	return f, nil
+}
 
 func (f *fake) SignalWithStartWorkflow(context.Context, string, string, any, client.StartWorkflowOptions, any, ...any) (client.WorkflowRun, error) {
 	f.signals++
@@ -56,9 +67,10 @@ func (f *fake) ExecuteWorkflow(context.Context, client.StartWorkflowOptions, any
 
 func (f *fake) DescribeWorkflowExecution(_ context.Context, workflowID, runID string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
 	id, isOperation := protocol.OperationID(workflowID)
-	record, ok := f.records[id]
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	pending := f.beat(id)
+	record, ok := f.records[id]
 	if isOperation && (!ok || f.deleted[id]) {
 		return nil, serviceerror.NewNotFound("none")
 	}
@@ -78,7 +90,24 @@ func (f *fake) DescribeWorkflowExecution(_ context.Context, workflowID, runID st
 		info.Memo = &commonpb.Memo{Fields: map[string]*commonpb.Payload{}}
 		info.Memo.Fields[protocol.TokenMemo], _ = converter.GetDefaultDataConverter().ToPayload("customer-42")
 	}
-	return &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: info}, nil
+	return &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: info, PendingActivities: pending}, nil
+}
+
+// beat is the running handler with its next heartbeat.
+func (f *fake) beat(id string) []*workflowpb.PendingActivityInfo {
+	if id != "b" || f.beats == nil {
+		return nil
+	}
+	if len(f.beats) == 0 {
+		f.records[id] = record(id, protocol.Succeeded)
+		return nil
+	}
+	details, _ := converter.GetDefaultDataConverter().ToPayloads(f.beats[0])
+	f.beats = f.beats[1:]
+	return []*workflowpb.PendingActivityInfo{{
+		State: enumspb.PENDING_ACTIVITY_STATE_STARTED, Attempt: 2, LastWorkerIdentity: "7@host", HeartbeatDetails: details,
+		LastHeartbeatTime: timestamppb.New(*at("08:10:00")), LastStartedTime: timestamppb.New(*at("08:05:00")),
+	}}
 }
 
 func (f *fake) QueryWorkflow(_ context.Context, workflowID, _, name string, args ...any) (converter.EncodedValue, error) {
@@ -201,15 +230,14 @@ func startIn(ctx context.Context, t *testing.T, f *fake, env environment, stdin 
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	a := &app{
-		stdin: strings.NewReader(stdin), stdout: &stdout, stderr: &stderr, environment: env, terminal: isTerminal,
-		dial: func(_ context.Context, o client.Options) (client.Client, error) {
+		stdin: strings.NewReader(stdin), stdout: &stdout, stderr: &stderr, environment: env, terminal: isTerminal, size: terminalSize,
+		dial: func(ctx context.Context, o client.Options) (client.Client, error) {
 			require.NotNil(t, f, "dialled")
-			f.options = o
-			return f, nil
+			return f.dialled(ctx, o)
 		},
 	}
-	if f != nil && f.terminal {
-		a.terminal = func(stream any) bool { return stream == a.stdin }
+	if f != nil && (f.terminal || f.screen) {
+		a.terminal = func(stream any) bool { return f.terminal && stream == a.stdin || f.screen && stream == a.stdout }
 	}
 	code := a.run(ctx, args)
 	return result{code, stdout.String(), stderr.String()}

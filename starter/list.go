@@ -22,17 +22,19 @@ WaitingForResources.`
 const listExample = `  starter list
   starter list --status failed --type http.request --limit 20
   starter list --token customer-42
+  starter list --status inprogress --watch
   starter list --limit 0 -o jsonl | jq -r .id`
 
 func (a *app) listCommand() *cobra.Command {
 	var f filterFlags
 	var limit int
+	var watch liveFlags
 	c := &cobra.Command{
 		Use: "list", Short: "List operations", Long: listHelp, Example: listExample,
 		Args: arguments(0, 0, "flags only"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			filter, err := f.filter()
-			if err != nil {
+			if err := firstOf(err, watch.check(a)); err != nil {
 				return err
 			}
 			if filter.Limit = limit; limit == 0 {
@@ -43,10 +45,11 @@ func (a *app) listCommand() *cobra.Command {
 				return err
 			}
 			defer closeClient()
-			return a.list(c.Context(), operations, filter)
+			return a.live(c, watch, func() error { return a.list(c.Context(), operations, filter) })
 		},
 	}
 	f.add(c)
+	watch.add(c)
 	c.Flags().StringVar(&f.token, "token", "", "only those with this dependency token, the queued ones too")
 	c.Flags().IntVar(&limit, "limit", 100, "at most so many; 0 is all")
 	return c

@@ -20,12 +20,14 @@ type recordOutput struct {
 	Source      opclient.Source `json:"source,omitempty"`
 	WorkflowID  string          `json:"workflowId,omitempty"`
 	NextAttempt *time.Time      `json:"nextAttempt,omitempty"`
+	// Progress is how far a running handler says that it is.
+	Progress *protocol.Progress `json:"progress,omitempty"`
 }
 
 func outputOf(found opclient.Found) recordOutput {
 	return recordOutput{
 		Record: found.Record, State: found.StateCode.String(), Status: found.StatusCode.String(),
-		Source: found.Source, WorkflowID: found.WorkflowID, NextAttempt: found.NextAttempt,
+		Source: found.Source, WorkflowID: found.WorkflowID, NextAttempt: found.NextAttempt, Progress: found.Progress,
 	}
 }
 
@@ -43,6 +45,7 @@ func (a *app) writeRecord(w io.Writer, found opclient.Found) {
 	fmt.Fprintf(w, "%-16s%s (%s)\n", "status", status, found.StateCode)
 	writePairs(w, []pair{
 		{"why", why(found)},
+		{"progress", progressText(found.Progress)},
 		{"id", r.ID},
 		{"name", r.Name},
 		{"type", string(r.OperationType)},
@@ -92,6 +95,18 @@ func why(found opclient.Found) string {
 		return "no worker has taken it yet"
 	}
 	return ""
+}
+
+// progressText is how far a running handler says that it is, and when that was.
+func progressText(p *protocol.Progress) string {
+	if p == nil {
+		return ""
+	}
+	text := p.String()
+	if p.ReportedOn != nil {
+		text += ", as of " + instant(p.ReportedOn)
+	}
+	return text
 }
 
 // queuedWhy says what a queued operation waits for, besides its turn.

@@ -16,6 +16,8 @@ import (
 
 // app is one run of the program.
 type app struct {
+	// name is that of the executable; see programName.
+	name           string
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	// environment is where TEMPORAL_* and NO_COLOR come from; dial connects.
@@ -27,8 +29,10 @@ type app struct {
 	output     string
 	color      string
 
-	// terminal says whether a stream is one; default isTerminal.
+	// terminal says whether a stream is one, and size how much fits on it;
+	// default isTerminal and terminalSize.
 	terminal func(any) bool
+	size     func(any) (width, height int)
 
 	// telling keeps notes of several goroutines apart; told are those that are
 	// told once.
@@ -36,14 +40,14 @@ type app struct {
 	told    map[string]bool
 }
 
-// Run runs the command line and answers the exit code. It reads stdin only where
+// Run runs the command line, the program's name first, and answers the exit code. It reads stdin only where
 // a flag says "-" or a question is asked, and writes results to stdout and all else to stderr.
 func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	a := &app{
-		stdin: stdin, stdout: stdout, stderr: stderr,
-		environment: envconfig.EnvLookupOS, dial: client.DialContext, terminal: isTerminal,
+		name: programName(args[0]), stdin: stdin, stdout: stdout, stderr: stderr,
+		environment: envconfig.EnvLookupOS, dial: client.DialContext, terminal: isTerminal, size: terminalSize,
 	}
-	return a.run(ctx, args)
+	return a.run(ctx, args[1:])
 }
 
 func (a *app) run(ctx context.Context, args []string) int {
@@ -71,7 +75,7 @@ returns as soon as the operation is durable, whether or not a worker is running.
 The connection is that of the temporal command line: flags go over environment
 variables (TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_API_KEY,
 TEMPORAL_TLS_…), these over the profile in its configuration file. The worker's
-config.yaml is not read.
+config.yaml is read by doctor --config only.
 
 Without a worker submitting works all the same; show, why, list and token show
 answer from what the server holds, and say so.
@@ -80,7 +84,9 @@ Results go to stdout, everything else to stderr. Times are UTC, RFC 3339.
 
 ` + exitHelp
 
-const rootExample = `  starter submit --type http.request --token customer-42 --data '{"url":"https://example.com/hook"}'
+const rootExample = `  starter setup
+  starter doctor
+  starter submit --type http.request --token customer-42 --data '{"url":"https://example.com/hook"}'
   starter submit --file deliveries.jsonl
   starter list --token customer-42
   starter token show customer-42
@@ -111,9 +117,12 @@ func (a *app) rootCommand() *cobra.Command {
 	root.PersistentPreRunE = func(*cobra.Command, []string) error { return a.checkOutput() }
 	root.AddCommand(
 		a.submitCommand(), a.showCommand(), a.listCommand(), a.waitCommand(),
-		a.whyCommand(), a.tokenCommand(), a.recoverCommand(), a.verifyCommand(),
+		a.whyCommand(), a.tokenCommand(), a.recoverCommand(), a.verifyCommand(), a.serviceCommand(),
 		a.cancelCommand(), a.postponeCommand(), a.pauseCommand(), a.resumeCommand(), a.rerunCommand(), a.deleteCommand(),
+		a.setupCommand(), a.doctorCommand(),
 	)
+	a.rename(root)
+	complete(root)
 	return root
 }
 

@@ -40,7 +40,7 @@ func TestHelpTellsExitCodes(t *testing.T) {
 	t.Parallel()
 	r := start(t, nil, "", "--help")
 	require.Zero(t, r.code)
-	for _, code := range []int{exitOK, exitError, exitUsage, exitOutcome, exitNotFound, exitRefused, exitSomeRefused, exitQueueFull, exitInterrupted} {
+	for _, code := range []int{exitOK, exitError, exitUsage, exitOutcome, exitNotFound, exitRefused, exitSomeRefused, exitQueueFull, exitViolated, exitUnfit, exitInterrupted} {
 		require.Contains(t, r.stdout, fmt.Sprintf("\n  %-4d ", code))
 	}
 }
@@ -66,6 +66,8 @@ func TestExitCode(t *testing.T) {
 		{errors.Join(&protocol.FieldError{Field: "id"}), exitRefused},
 		{&someRefusedError{}, exitSomeRefused},
 		{refusal(protocol.ErrTypeQueueFull), exitQueueFull},
+		{&violatedError{}, exitViolated},
+		{unfit("no"), exitUnfit},
 		{errors.Join(context.Canceled, refusal(protocol.ErrTypeQueueFull)), exitInterrupted},
 	} {
 		require.Equal(t, test.want, exitCode(test.err), "%v", test.err)
@@ -91,6 +93,9 @@ func TestUsageErrors(t *testing.T) {
 		{"token show a --limit 501", "--limit 1 to 500"},
 		{"list --grpc-meta x", "--grpc-meta: "},
 		{"list --older-than -1h", "--older-than: "},
+		{"list --watch --interval 1s", "--interval: 1s is under the least, 2s"},
+		{"token show t --watch --output none", "--watch is for people"},
+		{"token list --watch -o none", "--watch is for people"},
 		{"cancel", "give operation ids, or a filter"},
 		{"cancel a --owner me", "--owner does not go with ids"},
 		{"resume --status done", "--status: "},
@@ -98,6 +103,8 @@ func TestUsageErrors(t *testing.T) {
 		{"rerun a b", "expected one operation id"},
 		{"token hold", "expected one dependency token"},
 		{"token hold t --until yesterday", "--until: "},
+		{"setup --retention 24h", "--create-namespace"},
+		{"setup --create-namespace --retention 0s", "--retention"},
 		{"token policy t", "onFailure"},
 		{"token policy t --on-failure stop", "onFailure"},
 	} {

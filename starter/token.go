@@ -23,6 +23,7 @@ Most of a long queue is kept in pages, which are workflows of their own. Where
 one cannot be read, the rest is shown and the page named (exit code 1).`
 
 const tokenExample = `  starter token show customer-42
+  starter token show customer-42 --watch
   starter token show customer-42 --offset 100 --limit 50
   starter token rejects customer-42
   starter token list --blocked
@@ -43,6 +44,7 @@ func (a *app) tokenCommand() *cobra.Command {
 
 func (a *app) tokenShowCommand() *cobra.Command {
 	var offset, limit int
+	var watch liveFlags
 	c := &cobra.Command{
 		Use: "show TOKEN", Short: "Show a token's head and queue", Long: tokenShowHelp, Example: tokenExample,
 		Args: arguments(1, 1, "one dependency token"),
@@ -50,22 +52,31 @@ func (a *app) tokenShowCommand() *cobra.Command {
 			if offset < 0 || limit < 1 || limit > protocol.MaxListLimit {
 				return usagef("--offset is from 0, --limit 1 to %d", protocol.MaxListLimit)
 			}
+			if err := watch.check(a); err != nil {
+				return err
+			}
 			operations, closeClient, err := a.connect(c, opclient.Options{})
 			if err != nil {
 				return err
 			}
 			defer closeClient()
-			t, err := readToken(c.Context(), operations, args[0], offset, limit)
-			var unread *opclient.PageError
-			if err != nil && !errors.As(err, &unread) {
-				return err
-			}
-			return errors.Join(a.print(t, func(w io.Writer) { a.writeToken(w, t) }), err)
+			return a.live(c, watch, func() error { return a.showToken(c.Context(), operations, args[0], offset, limit) })
 		},
 	}
+	watch.add(c)
 	c.Flags().IntVar(&offset, "offset", 0, "queued operations to skip")
 	c.Flags().IntVar(&limit, "limit", protocol.DefaultListLimit, "queued operations to show, at most 500")
 	return c
+}
+
+// showToken prints what could be read, also where a page could not.
+func (a *app) showToken(ctx context.Context, operations *opclient.Client, token string, offset, limit int) error {
+	t, err := readToken(ctx, operations, token, offset, limit)
+	var unread *opclient.PageError
+	if err != nil && !errors.As(err, &unread) {
+		return err
+	}
+	return errors.Join(a.print(t, func(w io.Writer) { a.writeToken(w, t) }), err)
 }
 
 // tokenOutput is a token as machines read it.

@@ -22,22 +22,28 @@ One that does not answer is told on stderr and does not stop the rest (exit code
 
 const tokenListExample = `  starter token list
   starter token list --blocked
+  starter token list --watch
   starter token list --held --failed -o jsonl | jq -r .token`
 
 func (a *app) tokenListCommand() *cobra.Command {
 	var f opclient.TokenFilter
+	var watch liveFlags
 	c := &cobra.Command{
 		Use: "list", Short: "List tokens, or those that do not get on", Long: tokenListHelp, Example: tokenListExample,
 		Args: arguments(0, 0, "flags only"),
 		RunE: func(c *cobra.Command, _ []string) error {
+			if err := watch.check(a); err != nil {
+				return err
+			}
 			operations, closeClient, err := a.connect(c, opclient.Options{Notice: a.fewNotes()})
 			if err != nil {
 				return err
 			}
 			defer closeClient()
-			return a.listTokens(c, operations, f)
+			return a.live(c, watch, func() error { return a.listTokens(c, operations, f) })
 		},
 	}
+	watch.add(c)
 	c.Flags().BoolVar(&f.Blocked, "blocked", false, "those in which operations wait and none gets on: held, or a Suspended head")
 	c.Flags().BoolVar(&f.Held, "held", false, "those that a person holds")
 	c.Flags().BoolVar(&f.Failed, "failed", false, "those that stand since an operation failed")

@@ -5,20 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
-	"slices"
-	"strings"
 	"time"
 
-	"go.temporal.io/api/operatorservice/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/seriatim-go/seriatim/internal/attributes"
 	"github.com/seriatim-go/seriatim/opclient"
-	"github.com/seriatim-go/seriatim/protocol"
 )
 
 // Waits between attempts to reach the server.
@@ -82,71 +78,24 @@ func inspect(ctx context.Context, c client.Client, namespace string, logger *slo
 	if err != nil {
 		return false, err
 	}
-	answer, err := c.OperatorService().ListSearchAttributes(ctx, &operatorservice.ListSearchAttributesRequest{Namespace: namespace})
-	if code := codeOf(err); code == codes.PermissionDenied || code == codes.Unimplemented {
+	state, err := attributes.Read(ctx, c, namespace)
+	if attributes.Denied(err) {
 		logger.Warn("The search attributes cannot be read: operations cannot be filtered.", "error", err)
 		return false, nil
 	} else if err != nil {
 		return false, err
 	}
-	present := make(map[string]string, len(answer.GetCustomAttributes()))
-	for name, valueType := range answer.GetCustomAttributes() {
-		present[name] = valueType.String()
+	if len(state.Wrong) > 0 {
+		logger.Warn("Search attributes have another type: operations cannot be filtered.", "wrong", state.Wrong)
 	}
-	missing, wrong := compare(present)
-	if len(wrong) > 0 {
-		logger.Warn("Search attributes have another type: operations cannot be filtered.", "wrong", wrong)
-	}
-	if len(missing) > 0 {
+	if len(state.Missing) > 0 {
 		logger.Warn("Search attributes are missing: operations cannot be filtered. Create them and restart the worker.",
-			"missing", missing, "command", createCommand(namespace, missing))
+			"missing", state.Missing, "command", "starter setup", "or", attributes.CreateCommand(namespace, state.Missing))
 	}
-	if len(missing)+len(wrong) > 0 {
+	if !state.Complete() {
 		return false, nil
 	}
-	return true, tryAttributes(ctx, c, namespace)
-}
-
-// tryAttributes has the server use the attributes. It lists new ones a second or
-// two before it takes them, and a workflow that sets one in between is wedged.
-func tryAttributes(ctx context.Context, c client.Client, namespace string) error {
-	examples := map[string]string{"Keyword": "''", "Datetime": "'2000-01-01T00:00:00Z'", "Int": "0"}
-	var terms []string
-	for name, valueType := range protocol.SearchAttributes() {
-		terms = append(terms, name+" = "+examples[valueType])
-	}
-	_, err := c.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{
-		Namespace: namespace, Query: strings.Join(terms, " AND "),
-	})
-	if codeOf(err) == codes.InvalidArgument {
-		return fmt.Errorf("the search attributes are there but not usable yet: %s", err) // not wrapped: it will pass
-	}
-	return err
-}
-
-// compare finds the search attributes that the namespace does not have, and
-// those that are of another type there.
-func compare(present map[string]string) (missing, wrong []string) {
-	expected := protocol.SearchAttributes()
-	for _, name := range slices.Sorted(maps.Keys(expected)) {
-		switch found, ok := present[name]; {
-		case !ok:
-			missing = append(missing, name)
-		case found != expected[name]:
-			wrong = append(wrong, fmt.Sprintf("%s is %s, not %s", name, found, expected[name]))
-		}
-	}
-	return missing, wrong
-}
-
-// createCommand is what an operator types to create the attributes.
-func createCommand(namespace string, missing []string) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "temporal operator search-attribute create --namespace %s", namespace)
-	for _, name := range missing {
-		fmt.Fprintf(&b, " --name %s --type %s", name, protocol.SearchAttributes()[name])
-	}
-	return b.String()
+	return true, attributes.Usable(ctx, c, namespace)
 }
 
 // permanent says whether waiting cannot help: the credentials are wrong. A

@@ -9,7 +9,9 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,7 +22,9 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/seriatim-go/seriatim/activities"
 	"github.com/seriatim-go/seriatim/internal/config"
+	"github.com/seriatim-go/seriatim/opclient"
 	"github.com/seriatim-go/seriatim/protocol"
 )
 
@@ -56,6 +60,7 @@ func TestRunAnswersItsExitCode(t *testing.T) {
 		"an unknown setting":           {[]string{"--config", broken}, 2, "", broken + ": taskqeue: is not a setting"},
 		"a wrong catalogue":            {[]string{"--config", file(t, "types: [{key: a}]")}, 2, "", `types: type "a": activity: is missing`},
 		"a wrong connection":           {[]string{"--config", file(t, "http: {connections: [{name: a, baseURL: 'ftp://x'}]}")}, 2, "", `http.connections: connection "a": baseURL: "ftp://x" has scheme "ftp"`},
+		"a password in the clear":      {[]string{"--config", file(t, "smtp: {connections: [{name: a, host: b, tls: none, username: u, password: p}]}")}, 2, "", `smtp.connections: connection "a": tls: none would send the password in the clear`},
 		"a secret that is not there":   {[]string{"--config", file(t, "http: {connections: [{name: a, baseURL: 'http://x', headers: {X-A: {env: SERIATIM_ABSENT}}}]}")}, 2, "", "SERIATIM_ABSENT is not set"},
 		"the help names the exit code": {[]string{"-h"}, 0, "Exit codes:", ""},
 	} {
@@ -186,24 +191,6 @@ func TestOnlyWrongCredentialsEndTheWait(t *testing.T) {
 	}
 }
 
-func TestSearchAttributesAreAllThereOrNamed(t *testing.T) {
-	t.Parallel()
-	all := protocol.SearchAttributes()
-	missing, wrong := compare(all)
-	require.Empty(t, missing)
-	require.Empty(t, wrong)
-
-	delete(all, "QueueDepth")
-	delete(all, "OperationType")
-	all["PostponeUntil"] = "Text"
-	missing, wrong = compare(all)
-	require.Equal(t, []string{"OperationType", "QueueDepth"}, missing)
-	require.Equal(t, []string{"PostponeUntil is Text, not Datetime"}, wrong)
-	require.Equal(t,
-		"temporal operator search-attribute create --namespace orders --name OperationType --type Keyword --name QueueDepth --type Int",
-		createCommand("orders", missing))
-}
-
 func TestEveryConnectionReachesTheHandler(t *testing.T) {
 	t.Parallel()
 	c, err := config.Load(file(t, "http: {connections: [{name: a, baseURL: 'http://x', headers: {X-A: {env: A}}}]}"),
@@ -236,7 +223,9 @@ func TestWorkersAreBuilt(t *testing.T) {
 	built, err := newHandlers(loaded, nil)
 	require.NoError(t, err)
 	require.NotPanics(t, func() {
-		newWorker(site{client: c}, setup{config: loaded, handlers: built}, nil)
+		gate := activities.NewGate(built.catalogue, time.Second, nil)
+		newWorker(site{client: c}, setup{config: loaded, handlers: built}, gate, true, nil)
+		newWorker(site{client: c}, setup{config: loaded, handlers: built}, gate, false, nil)
 		newEngineWorker(site{client: c}, setup{config: loaded}, nil)
 	})
 }
@@ -244,12 +233,71 @@ func TestWorkersAreBuilt(t *testing.T) {
 // fake is a worker that only starts and stops.
 type fake struct {
 	worker.Worker
+	name       string
 	startError error
-	log        chan string
+	log        *journal
 }
 
-func (f fake) Start() error { f.log <- "start"; return f.startError }
-func (f fake) Stop()        { f.log <- "stop" }
+func (f fake) Start() error { f.log.note("start " + f.name); return f.startError }
+func (f fake) Stop()        { f.log.note("stop " + f.name) }
+
+// journal is what happened, in order.
+type journal struct {
+	mu      sync.Mutex
+	entries []string
+}
+
+func (j *journal) note(entry string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.entries = append(j.entries, entry)
+}
+
+func (j *journal) all() []string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return slices.Clone(j.entries)
+}
+
+// told answers what is stopped, the last for ever.
+type told struct {
+	mu    sync.Mutex
+	stops [][]protocol.Stop
+	err   error
+}
+
+func (r *told) Service(ctx context.Context) (opclient.ServiceStatus, error) {
+	stops, err := r.Stops(ctx)
+	return opclient.ServiceStatus{ServiceState: protocol.ServiceState{Stops: stops}}, err
+}
+
+func (r *told) Stops(context.Context) ([]protocol.Stop, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.err != nil {
+		err := r.err
+		r.err = nil
+		return nil, err
+	}
+	now := r.stops[0]
+	if len(r.stops) > 1 {
+		r.stops = r.stops[1:]
+	}
+	return now, nil
+}
+
+func newShift(log *journal, startError error) *shift {
+	return &shift{
+		create: func(handlers bool) worker.Worker {
+			name := "workflows"
+			if handlers {
+				name = "all"
+			}
+			return fake{name: name, startError: startError, log: log}
+		},
+		gate: activities.NewGate(nil, 0, nil), logger: slog.New(slog.DiscardHandler),
+	}
+}
 
 func TestRunAllStopsEveryWorkerThatItStarted(t *testing.T) {
 	t.Parallel()
@@ -258,28 +306,43 @@ func TestRunAllStopsEveryWorkerThatItStarted(t *testing.T) {
 	broken := errors.New("broken")
 	failed := make(chan error, 1)
 	failed <- broken
+	stopped := []protocol.Stop{{}}
 	for name, c := range map[string]struct {
 		ctx    context.Context
 		failed chan error
-		second error
+		reader *told
+		start  error
 		log    string
 		err    error
 	}{
-		"when it is told to stop": {ended, make(chan error, 1), nil, "start start stop stop", nil},
-		"when one fails":          {context.Background(), failed, nil, "start start stop stop", broken},
-		"when one does not start": {context.Background(), make(chan error, 1), broken, "start start stop", broken},
+		"when it is told to stop before it began": {ended, make(chan error, 1), &told{stops: [][]protocol.Stop{nil}}, nil, "start engine, stop engine", nil},
+		"when one fails":                                {context.Background(), failed, &told{stops: [][]protocol.Stop{nil}}, nil, "start engine, start all, stop all, stop engine", broken},
+		"when one does not start":                       {context.Background(), make(chan error, 1), &told{stops: [][]protocol.Stop{nil}}, broken, "start engine, start all, stop engine", broken},
+		"when the service is stopped, without handlers": {context.Background(), failed, &told{stops: [][]protocol.Stop{stopped}}, nil, "start engine, start workflows, stop workflows, stop engine", broken},
+		"when it cannot be read at first":               {context.Background(), failed, &told{stops: [][]protocol.Stop{nil}, err: errors.New("away")}, nil, "start engine, start all, stop all, stop engine", broken},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			log := make(chan string, 10)
-			err := runAll(c.ctx, c.failed, slog.New(slog.DiscardHandler), fake{log: log}, fake{startError: c.second, log: log})
-			require.ErrorIs(t, err, c.err)
-			close(log)
-			var calls []string
-			for call := range log {
-				calls = append(calls, call)
+			log := &journal{}
+			failed := make(chan error, 1)
+			if len(c.failed) > 0 {
+				failed <- broken
 			}
-			require.Equal(t, c.log, strings.Join(calls, " "))
+			err := runAll(c.ctx, failed, slog.New(slog.DiscardHandler), fake{name: "engine", log: log}, newShift(log, c.start), c.reader)
+			require.ErrorIs(t, err, c.err)
+			require.Equal(t, c.log, strings.Join(log.all(), ", "))
 		})
 	}
+}
+
+// SPEC 8.2: the workflows go on being served at every moment.
+func TestShiftExchangesTheWorkerOnlyWhereItMust(t *testing.T) {
+	t.Parallel()
+	log := &journal{}
+	s := newShift(log, nil)
+	all, one := protocol.Stop{}, protocol.Stop{OperationType: "test.work"}
+	for _, stops := range [][]protocol.Stop{nil, {one}, {one, all}, {all}, {all}, nil, {one}} {
+		require.NoError(t, s.follow(stops))
+	}
+	require.Equal(t, []string{"start all", "start workflows", "stop all", "start all", "stop workflows"}, log.all())
 }

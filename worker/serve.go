@@ -5,14 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"time"
 
 	"go.temporal.io/sdk/worker"
 
 	"github.com/seriatim-go/seriatim/activities"
+	"github.com/seriatim-go/seriatim/activities/mail"
+	"github.com/seriatim-go/seriatim/activities/propagate"
+	"github.com/seriatim-go/seriatim/activities/sqlimport"
 	"github.com/seriatim-go/seriatim/catalogue"
 	"github.com/seriatim-go/seriatim/internal/config"
+	"github.com/seriatim-go/seriatim/opclient"
 	"github.com/seriatim-go/seriatim/protocol"
 	"github.com/seriatim-go/seriatim/workflows"
 )
@@ -35,7 +38,11 @@ const engineStopTimeout = time.Second
 type handlers struct {
 	activities activities.Handlers
 	catalogue  *catalogue.Catalogue
+	places     places
 }
+
+// close lets go of what the handlers use.
+func (h handlers) close() error { return h.places.close() }
 
 // newHandlers builds the handlers that the configuration describes.
 func newHandlers(c config.Config, env config.Env) (handlers, error) {
@@ -62,7 +69,21 @@ func newHandlers(c config.Config, env config.Env) (handlers, error) {
 	if err != nil {
 		return handlers{}, err
 	}
-	return handlers{activities.Handlers{activities.HTTPActivity: http}, cat}, nil
+	where, err := openPlaces(c, env)
+	if err != nil {
+		return handlers{}, err
+	}
+	bulk, err := newMail(c, env, where)
+	if err != nil {
+		return handlers{}, errors.Join(err, where.close())
+	}
+	registered := activities.Handlers{
+		activities.HTTPActivity: http,
+		mail.Activity:           bulk,
+		sqlimport.Activity:      sqlimport.Handler(where.files, where.databases),
+		propagate.Activity:      propagate.Handler(where.files, where.databases),
+	}
+	return handlers{registered, cat, where}, nil
 }
 
 // serve connects and runs the workers until ctx is done.
@@ -75,16 +96,31 @@ func serve(ctx context.Context, s setup, logger *slog.Logger) error {
 		return err
 	}
 	defer server.client.Close()
+	defer func() {
+		if err := s.handlers.close(); err != nil {
+			logger.Warn("Not all databases and files closed.", "error", err)
+		}
+	}()
 	worker.SetStickyWorkflowCacheSize(s.config.Worker.WorkflowCacheSize)
 	failed := make(chan error, 1)
-	return runAll(ctx, failed, logger,
-		newWorker(server, s, failed),
-		newEngineWorker(server, s, failed),
-	)
+	reader := newStopReader(server, s)
+	gate := activities.NewGate(s.handlers.catalogue, s.config.Worker.StopTimeout, reader.Stops)
+	w := &shift{
+		create: func(handle bool) worker.Worker { return newWorker(server, s, gate, handle, failed) },
+		gate:   gate, logger: logger,
+	}
+	return runAll(ctx, failed, logger, newEngineWorker(server, s, failed), w, reader)
 }
 
-// newWorker runs the workflows and this worker's handlers.
-func newWorker(server site, s setup, failed chan<- error) worker.Worker {
+// newStopReader is a client of the same service.
+func newStopReader(server site, s setup) stopReader {
+	return opclient.New(server.client, opclient.Options{
+		TaskQueue: s.config.TaskQueue, Namespace: s.connection.Namespace, QueryTimeout: 10 * time.Second,
+	})
+}
+
+// newWorker runs the workflows, and this worker's handlers unless they are stopped.
+func newWorker(server site, s setup, gate *activities.Gate, handle bool, failed chan<- error) worker.Worker {
 	c := s.config
 	w := worker.New(server.client, c.TaskQueue, worker.Options{
 		MaxConcurrentActivityExecutionSize:     c.Worker.MaxConcurrentActivities,
@@ -96,6 +132,7 @@ func newWorker(server site, s setup, failed chan<- error) worker.Worker {
 		MaxHeartbeatThrottleInterval:           heartbeatThrottle,
 		DisableRegistrationAliasing:            true,
 		DeploymentOptions:                      s.deployment,
+		LocalActivityWorkerOnly:                !handle,
 		OnFatalError:                           first(failed),
 	})
 	workflows.Register(w, s.handlers.catalogue, workflows.Options{
@@ -104,7 +141,9 @@ func newWorker(server site, s setup, failed chan<- error) worker.Worker {
 		MaxRunEvents:     c.Serializer.MaxRunEvents,
 		MaxRunSignals:    c.Serializer.MaxRunSignals,
 	})
-	activities.Register(w, s.handlers.activities)
+	if handle {
+		activities.Register(w, gate.Guard(s.handlers.activities))
+	}
 	return w
 }
 
@@ -114,10 +153,11 @@ func newEngineWorker(server site, s setup, failed chan<- error) worker.Worker {
 	w := worker.New(server.client, s.config.TaskQueue+protocol.EngineTaskQueueSuffix, worker.Options{
 		WorkerStopTimeout:          engineStopTimeout,
 		ActivityTaskPollerBehavior: autoscaling(),
-		DisableWorkflowWorker:      true,
 		DeploymentOptions:          s.deployment,
+		WorkflowTaskPollerBehavior: autoscaling(),
 		OnFatalError:               first(failed),
 	})
+	workflows.RegisterService(w, s.handlers.catalogue)
 	activities.RegisterEngine(w, server.client, activities.Rebuilder{
 		Rebuild: workflows.RebuildToken, LookedBack: workflows.RunLookedBack, KeepInPages: workflows.KeepInPages,
 	})
@@ -138,30 +178,22 @@ func first(failed chan<- error) func(error) {
 	}
 }
 
-// runAll starts the workers, waits until ctx is done or one of them fails, and
-// stops them all.
-func runAll(ctx context.Context, failed <-chan error, logger *slog.Logger, workers ...worker.Worker) error {
-	var err error
-	started := 0
-	for _, w := range workers {
-		if err = w.Start(); err != nil {
-			break
-		}
-		started++
+// runAll starts the engine, which answers what is stopped, then the workflows and
+// the handlers, until ctx is done or one of them fails, and stops them all.
+func runAll(ctx context.Context, failed <-chan error, logger *slog.Logger, engine worker.Worker, w *shift, reader stopReader) error {
+	if err := engine.Start(); err != nil {
+		return err
 	}
+	defer engine.Stop()
+	err := w.begin(ctx, reader)
 	if err == nil {
 		logger.Info("The worker runs.")
-		select {
-		case <-ctx.Done():
-		case err = <-failed:
-		}
+		err = w.watchUntil(ctx, failed, reader)
 	}
 	logger.Info("The worker stops.")
-	var stopping sync.WaitGroup
-	for _, w := range workers[:started] {
-		stopping.Go(w.Stop)
+	if w.now != nil {
+		w.now.Stop()
 	}
-	stopping.Wait()
 	select {
 	case late := <-failed:
 		err = errors.Join(err, late)

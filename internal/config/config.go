@@ -25,6 +25,9 @@ type Config struct {
 	Worker     Worker     `mapstructure:"worker"`
 	Serializer Serializer `mapstructure:"serializer"`
 	HTTP       HTTP       `mapstructure:"http"`
+	SQL        SQL        `mapstructure:"sql"`
+	Files      Files      `mapstructure:"files"`
+	SMTP       SMTP       `mapstructure:"smtp"`
 	// Types is the catalogue in its own order; Catalogue builds it.
 	Types []Type `mapstructure:"types"`
 
@@ -78,7 +81,7 @@ type HTTP struct {
 type Connection struct {
 	Name    string            `mapstructure:"name"`
 	BaseURL string            `mapstructure:"baseURL"`
-	Headers map[string]Header `mapstructure:"headers"`
+	Headers map[string]Secret `mapstructure:"headers"`
 }
 
 // Type is one entry of the catalogue. What is absent gets the catalogue's
@@ -135,6 +138,7 @@ func (c *Config) settings() map[string]any {
 		"http.denyPrivate":                  &c.HTTP.DenyPrivate,
 		"http.proxyFromEnvironment":         &c.HTTP.ProxyFromEnvironment,
 		"http.maxResponseBytes":             &c.HTTP.MaxResponseBytes,
+		"files.root":                        &c.Files.Root,
 	}
 }
 

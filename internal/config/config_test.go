@@ -39,9 +39,20 @@ func TestCommittedFileShowsTheDefaults(t *testing.T) {
 		Key: "http.request", Number: 100_001, Label: "HTTP request",
 		Binding: catalogue.Binding{Activity: "http.request", HeartbeatSeconds: 30},
 	}
-	require.Equal(t, []catalogue.Type{bound.WithDefaults()}, cat.Types())
+	long := catalogue.Binding{StartToCloseSeconds: 24 * 60 * 60, HeartbeatSeconds: 30, Retry: catalogue.Retry{MaxAttempts: 10}}
+	imported := catalogue.Type{Key: "import", Label: "Import", Binding: long}
+	propagated := catalogue.Type{Key: "activity.propagation", Label: "Activity propagation", Binding: long}
+	mailed := catalogue.Type{Key: "bulk.email", Label: "Bulk e-mail", Binding: long}
+	mailed.Binding.Retry = catalogue.Retry{MaxAttempts: 20, InitialSeconds: 5, MaxSeconds: 600}
+	all := []catalogue.Type{bound.WithDefaults()}
+	for _, each := range []catalogue.Type{imported, propagated, mailed} {
+		each.Binding.Activity = each.Key
+		all = append(all, each.WithDefaults())
+	}
+	require.Equal(t, all, cat.Types())
 
-	committed.Types, committed.HTTP.Connections, committed.path = nil, nil, ""
+	committed.Types, committed.HTTP.Connections, committed.SQL.Connections, committed.path = nil, nil, nil, ""
+	committed.SMTP.Connections = nil
 	require.Equal(t, Default(), committed)
 	require.NoError(t, committed.Validate())
 }

@@ -40,6 +40,8 @@ func (c Config) Validate() error {
 		within("serializer.maxRunSignals", c.Serializer.MaxRunSignals, 1, maxRunSignals),
 		within("http.maxResponseBytes", c.HTTP.MaxResponseBytes, 1, protocol.MaxResultBytes),
 		c.validateConnections(),
+		c.validateDatabases(),
+		c.validateMailServers(),
 	)
 	if _, err := c.build(); err != nil {
 		problems = append(problems, fmt.Errorf("types: %w", err))
@@ -69,8 +71,8 @@ func (c Config) validateConnections() error {
 			problems = append(problems, fmt.Errorf("%s.baseURL: is missing for %q", key, connection.Name))
 		}
 		for name, h := range connection.Headers {
-			if (h.Env != "" && h.File != "") || (h.Value != "" && h.Env+h.File != "") {
-				problems = append(problems, fmt.Errorf("%s.headers.%s: has more than one of value, env and file", key, name))
+			if err := h.validate(); err != nil {
+				problems = append(problems, fmt.Errorf("%s.headers.%s: %w", key, name, err))
 			}
 		}
 	}

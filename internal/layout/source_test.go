@@ -187,9 +187,10 @@ func TestRunsContinueAsNewInOnePlace(t *testing.T) {
 		places = append(places, uses(f, "NewContinueAsNewError")...)
 		places = append(places, uses(f, "NewContinueAsNewErrorWithOptions")...)
 	}
-	require.Len(t, places, 2)
+	require.Len(t, places, 3)
 	require.Regexp(t, "^workflows/operation.go:", places[0])
 	require.Regexp(t, "^workflows/serializer.go:", places[1])
+	require.Regexp(t, "^workflows/service.go:", places[2])
 	const twice = "package workflows\nvar a, b = workflow.NewContinueAsNewError, workflow.NewContinueAsNewError"
 	require.Len(t, uses(parse(t, "x.go", twice), "NewContinueAsNewError"), 2)
 }

@@ -1,0 +1,67 @@
+package e2e
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seriatim-go/seriatim/protocol"
+)
+
+// What docs/operations.md says under "From a running Temporal to the first
+// operation" is run as it stands there, in a namespace that is not there yet: but
+// for the installation, and with the server of the tests in the place of that of
+// the page.
+func TestFromARunningTemporalToTheFirstOperation(t *testing.T) {
+	t.Parallel()
+	if shared.HTTPAddress() == "" {
+		t.Skip("the server's HTTP address is not known")
+	}
+	text, err := os.ReadFile("../../docs/operations.md")
+	require.NoError(t, err)
+	_, section, found := strings.Cut(string(text), `<a id="first"></a>`)
+	require.True(t, found)
+	section, _, _ = strings.Cut(section, "<a id=")
+	script := []string{"set -e"}
+	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(section, -1) {
+		for line := range strings.Lines(block[1]) {
+			script = append(script, adapted(strings.TrimSpace(line)))
+		}
+	}
+	namespace := "seriatim-test-" + uuid.NewString()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*patience)
+	defer cancel()
+	command := exec.CommandContext(ctx, "bash", "-c", strings.Join(script, "\n"))
+	program(t, "starter")
+	command.Env = append(os.Environ(), "WORKER="+program(t, "worker"), "PATH="+programs+":"+os.Getenv("PATH"),
+		"TEMPORAL_ADDRESS="+shared.Address(), "TEMPORAL_NAMESPACE="+namespace, "CONFIG=../../config.yaml")
+	output, err := command.CombinedOutput()
+	require.NoError(t, err, string(output))
+	require.Contains(t, string(output), "behind second")
+	stdout, stderr, code := starterIn(t, namespace, "list", "--token", "customer-42", "--status", protocol.Succeeded.String(), "-o", "jsonl")
+	require.Zero(t, code, stderr)
+	require.Equal(t, 3, strings.Count(stdout, "\n"), stdout)
+}
+
+// adapted is a line of the page that a script can run: nobody sits there to press
+// Ctrl-C, or to look whether the worker has come.
+func adapted(line string) string {
+	line = strings.NewReplacer("http://127.0.0.1:8233/", "http://"+shared.HTTPAddress()+"/api/v1/system-info", "--config config.yaml", `--config "$CONFIG"`).Replace(line)
+	switch {
+	case line == "make install" || strings.HasPrefix(line, "export "):
+		return ""
+	case strings.Contains(line, "bin/worker"):
+		return strings.Replace(line, "bin/worker", `"$WORKER"`, 1) + " >/dev/null 2>&1 & trap \"kill $!\" EXIT"
+	case strings.HasPrefix(line, "starter doctor"):
+		return "until " + line + "; do sleep 1; done"
+	case strings.HasSuffix(line, "--watch"):
+		return "timeout --signal=INT --preserve-status 5 " + line + " || test $? = 130"
+	}
+	return line
+}
