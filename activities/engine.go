@@ -27,6 +27,7 @@ func RegisterEngine(w Registry, c client.Client, rebuilder Rebuilder) {
 		protocol.LoadPageActivity:        e.loadPage,
 		protocol.FindInPagesActivity:     e.findInPages,
 		protocol.ReadCheckpointActivity:  e.readCheckpoint,
+		protocol.SubmitForEventActivity:  e.submitForEvent,
 		protocol.ApplyStopsActivity:      e.applyStops,
 	} {
 		w.RegisterActivityWithOptions(definition, activity.RegisterOptions{Name: name})

@@ -28,7 +28,7 @@ func (c *Client) describedRecord(ctx context.Context, there *workflowservice.Des
 	}
 	postponed := record.PostponeUntil != nil && record.PostponeUntil.After(time.Now())
 	switch {
-	case handlerOf(there.GetPendingActivities()) != nil:
+	case handlerOf(there.GetPendingActivities()) != nil, len(there.GetPendingChildren()) > 0:
 		record.StatusCode, record.SuspendReason = protocol.InProgress, ""
 	case postponed:
 		record.StatusCode, record.SuspendReason = protocol.Waiting, protocol.SuspendPostponed
@@ -51,6 +51,7 @@ func (c *Client) indexedRecord(info *workflowpb.WorkflowExecutionInfo) protocol.
 	}
 	record.DependencyToken = c.memoString(memo, protocol.TokenMemo)
 	c.decode(memo.GetFields()[protocol.SequenceMemo], &record.Sequence)
+	record.Restrictions = c.restrictionsOf(info)
 	record.OwnerID = c.decodeString(attributes[protocol.OperationOwnerAttribute])
 	record.CorrelationID = c.decodeString(attributes[protocol.CorrelationIDAttribute])
 	record.RegardingObjectID = c.decodeString(attributes[protocol.RegardingObjectAttribute])
@@ -64,6 +65,12 @@ func (c *Client) indexedRecord(info *workflowpb.WorkflowExecutionInfo) protocol.
 		record.SuspendReason = protocol.SuspendPostponed
 	}
 	return record
+}
+
+// restrictionsOf are those of the operation's type, as it was started with.
+func (c *Client) restrictionsOf(info *workflowpb.WorkflowExecutionInfo) (restrictions protocol.Restrictions) {
+	c.decode(info.GetMemo().GetFields()[protocol.RestrictionsMemo], &restrictions)
+	return restrictions
 }
 
 // indexedStatus combines Temporal's status with the coarse one of the search

@@ -15,7 +15,8 @@ import (
 //
 // Nothing is sent where the operation breaks a form or a limit
 // (*protocol.FieldError for each field, joined), its type is not in the
-// client's catalogue, or it recurs (both a *protocol.Refusal). Without a token
+// client's catalogue, or takes no token and has one, or it recurs (a
+// *protocol.Refusal or *protocol.FieldError). Without a token
 // the id of another operation is refused with ErrDuplicateID; with one the
 // serializer decides that later. A request that may yet succeed is repeated for
 // Options.RetryFor; then the error is ErrQueueFull, an *UnansweredError, or
@@ -64,7 +65,7 @@ func (c *Client) prepare(o protocol.Operation) (entry, error) {
 		return entry{}, err
 	}
 	if c.options.Catalogue != nil {
-		if err := c.options.Catalogue.Check(o.OperationType); err != nil {
+		if err := c.options.Catalogue.CheckOperation(o); err != nil {
 			return entry{}, err
 		}
 	}

@@ -29,6 +29,9 @@ const (
 	ErrTypeQueueFull = "QueueFull"
 	// ErrTypeOperationFailed is how an operation that ended Failed closes.
 	ErrTypeOperationFailed = "OperationFailed"
+	// ErrTypeEventIncomplete is how an event closes of which some handler's operation
+	// could not be submitted.
+	ErrTypeEventIncomplete = "EventIncomplete"
 	// ErrTypeOperationCanceled is what the activity "AwaitHandle" answers of an
 	// operation that ended Canceled and had to succeed.
 	ErrTypeOperationCanceled = "OperationCanceled"

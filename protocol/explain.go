@@ -39,7 +39,7 @@ type Explanation struct {
 // be done about it.
 func Explain(s Situation) Explanation {
 	r := s.Record
-	e := Explanation{Allowed: AllowedActions(r.StatusCode)}
+	e := Explanation{Allowed: AllowedTo(r.StatusCode, r.Restrictions)}
 	e.Why = append(e.Why, s.state())
 	switch {
 	case r.StatusCode.Terminal():

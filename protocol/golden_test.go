@@ -74,6 +74,7 @@ func succeededRecord() Record {
 func failedRecord() Record {
 	return Record{
 		Operation: Operation{ID: "a2", OperationType: "100100"}, StateCode: Completed, StatusCode: Failed,
+		TypeKey: "invoice.send", TypeNumber: 100_100, Restrictions: Restrictions{NoCancelOrDelete},
 		HostID: "worker-2@host", CreatedOn: at(0), StartedOn: at(time.Second), CompletedOn: at(90 * time.Second),
 		ModifiedOn: at(90 * time.Second), ExecutionTimeSpan: 60, RetryCount: 3, ErrorCode: "503",
 		Message: "POST https://example.com/invoices: 503 Service Unavailable", FriendlyMessage: "The invoice service is down.",
@@ -197,6 +198,14 @@ func goldens() map[string]any {
 			Found: true, Closed: true, Status: Succeeded, Token: "customer-42", Sequence: 1_896_076_800_000_001,
 			ContentHash: fullOperation().ContentHash(),
 		},
+		"workflow-data.json": WorkflowData{WorkflowType: "OrderFulfilment", TaskQueue: "orders", Input: json.RawMessage(`{"order":42}`)},
+		"event.json": Event{
+			ID: "update-42", MessageName: "update", PrimaryEntityType: "account", RegardingObjectID: "42", Data: json.RawMessage(`{"name":"Zoë"}`),
+			OwnerID: "team/sales", RequestID: "request-9", CorrelationID: "order-3", Depth: 1,
+		},
+		"event-outcome.json": EventOutcome{Handlers: []EventHandled{
+			{Handler: "account-sync", Operation: &handle}, {Handler: "audit", Error: "dependencyToken: {ownerId} is empty"},
+		}},
 		"operation-closed.json": OperationClosed{ID: "a1", Status: Succeeded},
 		"handle.json":           handle,
 		"await-handle.json":     AwaitHandleRequest{Handle: handle, MustSucceed: true},
@@ -390,7 +399,11 @@ func TestNamesOnTheWire(t *testing.T) {
 		ContentHashMemo: "contentHash", TokenMemo: "dependencyToken", SequenceMemo: "sequence", NameMemo: "name", TypeMemo: "operationType",
 		PrependUpdateName: "prepend", RecoverRunActivity: "RecoverRun",
 		BacklogPageWorkflow: "BacklogPage", LoadPageActivity: "LoadPage", FindInPagesActivity: "FindInPages",
-		PageWorkflowID("r", 3):    "page:r:3",
+		PageWorkflowID("r", 3): "page:r:3",
+		EventWorkflow:          "Event", EventWorkflowID("e"): "event:e", EventTypeKey("audit"): "event.audit", EventOperationID("e", "audit"): "e~audit",
+		SubmitForEventActivity: "SubmitForEvent", ErrTypeEventIncomplete: "EventIncomplete",
+		HandlerWorkflowID("a", 2): "handler:2:a", RestrictionsMemo: "restrictions",
+		string(NoControl): "noControl", string(NoCancelOrDelete): "noCancelOrDelete", string(NoToken): "noToken", string(NoPause): "noPause",
 		SerializerWorkflowID("t"): "token:t", OperationWorkflowID("a"): "operation:a",
 	} {
 		require.Equal(t, want, got)

@@ -16,6 +16,8 @@ const (
 	serializerPrefix = "token:"
 	operationPrefix  = "operation:"
 	pagePrefix       = "page:"
+	handlerPrefix    = "handler:"
+	eventPrefix      = "event:"
 )
 
 // A key is the token itself up to this many bytes of UTF-8; a longer token is
@@ -105,6 +107,22 @@ func OperationWorkflowID(id string) string {
 // where the id is not one of an operation.
 func OperationID(workflowID string) (id string, ok bool) {
 	id, ok = strings.CutPrefix(workflowID, operationPrefix)
+	return id, ok && id != ""
+}
+
+// HandlerWorkflowID is the workflow id of the n-th workflow that runs the
+// operation in place of an activity.
+func HandlerWorkflowID(id string, n int64) string {
+	return fmt.Sprintf("%s%d:%s", handlerPrefix, n, id)
+}
+
+// EventWorkflowID is the workflow id of an event.
+func EventWorkflowID(id string) string { return eventPrefix + id }
+
+// EventID is the event's id in its workflow id; ok is false where the id is not
+// one of an event.
+func EventID(workflowID string) (id string, ok bool) {
+	id, ok = strings.CutPrefix(workflowID, eventPrefix)
 	return id, ok && id != ""
 }
 

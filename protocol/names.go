@@ -20,6 +20,9 @@ const (
 	// BacklogPageWorkflow holds a part of a long queue until its operations are
 	// taken back. Its start input is the page.
 	BacklogPageWorkflow = "BacklogPage"
+	// EventWorkflow submits an operation for each handler of an Event, which is its
+	// start input, and answers an EventOutcome.
+	EventWorkflow = "Event"
 )
 
 // SubmitSignalName is the signal that submits operations to a Serializer. Its
@@ -63,6 +66,9 @@ const (
 	// ReadCheckpointActivity reads the last heartbeat of a running handler: a
 	// ReadCheckpointRequest, answered by a Heartbeat.
 	ReadCheckpointActivity = "ReadCheckpoint"
+	// SubmitForEventActivity submits the operation of an event's handler: an array of
+	// it, answered by its Handle in an array.
+	SubmitForEventActivity = "SubmitForEvent"
 )
 
 // ReleasePageSignalName tells a BacklogPage that its operations were taken back.
@@ -147,4 +153,6 @@ const (
 	NameMemo = "name"
 	// TypeMemo is the operation's type, as submitted.
 	TypeMemo = "operationType"
+	// RestrictionsMemo are the Restrictions of its type, absent without any.
+	RestrictionsMemo = "restrictions"
 )

@@ -59,6 +59,13 @@ type Operation struct {
 type Record struct {
 	Operation
 
+	// TypeKey and TypeNumber are those of its type, whichever was submitted;
+	// absent where it has none, or has not started yet. Restrictions are what may
+	// not be asked of it.
+	TypeKey      string       `json:"typeKey,omitempty"`
+	TypeNumber   int          `json:"typeNumber,omitempty"`
+	Restrictions Restrictions `json:"restrictions,omitempty"`
+
 	StateCode  StateCode  `json:"stateCode"`
 	StatusCode StatusCode `json:"statusCode"`
 	// Sequence is the place in the token's order of acceptance.

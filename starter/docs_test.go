@@ -49,6 +49,9 @@ var printedBy = map[string][]printed{
 	"recover":  {{"", false, recoverOutput{}}},
 	"verify":   {{"for a token", false, verify.Report{}}, {"with --all", true, verify.Report{}}},
 	"setup":    {{"", true, setupStep{}}},
+	"handlers": {{many: true, value: handlerOutput{}}},
+	"raise":    {{value: raisedOutput{}}},
+	"types":    {{many: true, value: typeOutput{}}},
 	"doctor":   {{"", true, finding{}}},
 
 	"service stop":   {{"", false, opclient.ServiceStatus{}}},

@@ -39,6 +39,9 @@ type fake struct {
 	// serializers are the tokens that run.
 	serializers []string
 	deleted     map[string]bool
+	// outcome is what an event became; raised counts them.
+	outcome protocol.EventOutcome
+	raised  int
 	// operator is what setup looks at, and patient what doctor does.
 	operator *operator
 	patient  *patient
@@ -61,7 +64,10 @@ func (f *fake) SignalWithStartWorkflow(context.Context, string, string, any, cli
 	return nil, f.refusal
 }
 
-func (f *fake) ExecuteWorkflow(context.Context, client.StartWorkflowOptions, any, ...any) (client.WorkflowRun, error) {
+func (f *fake) ExecuteWorkflow(_ context.Context, _ client.StartWorkflowOptions, workflow any, _ ...any) (client.WorkflowRun, error) {
+	if workflow == protocol.EventWorkflow {
+		f.raised++
+	}
 	return nil, f.refusal
 }
 
@@ -193,11 +199,21 @@ func (s server) DeleteWorkflowExecution(_ context.Context, r *workflowservice.De
 	return nil, nil
 }
 
-func (f *fake) GetWorkflow(context.Context, string, string) client.WorkflowRun { return closedRun{} }
+func (f *fake) GetWorkflow(context.Context, string, string) client.WorkflowRun {
+	return closedRun{outcome: f.outcome}
+}
 
-type closedRun struct{ client.WorkflowRun }
+type closedRun struct {
+	client.WorkflowRun
+	outcome protocol.EventOutcome
+}
 
-func (closedRun) Get(context.Context, any) error { return nil }
+func (r closedRun) Get(_ context.Context, value any) error {
+	if outcome, ok := value.(*protocol.EventOutcome); ok {
+		*outcome = r.outcome
+	}
+	return nil
+}
 
 // environment is a fixed environment.
 type environment map[string]string

@@ -31,6 +31,17 @@ func outputOf(found opclient.Found) recordOutput {
 	}
 }
 
+// typeText is the type by key and number, as far as they are known.
+func typeText(r protocol.Record) string {
+	switch {
+	case r.TypeKey == "":
+		return string(r.OperationType)
+	case r.TypeNumber == 0:
+		return r.TypeKey
+	}
+	return fmt.Sprintf("%s (%d)", r.TypeKey, r.TypeNumber)
+}
+
 // printRecord prints one operation.
 func (a *app) printRecord(found opclient.Found) error {
 	return a.print(outputOf(found), func(w io.Writer) { a.writeRecord(w, found) })
@@ -48,7 +59,8 @@ func (a *app) writeRecord(w io.Writer, found opclient.Found) {
 		{"progress", progressText(found.Progress)},
 		{"id", r.ID},
 		{"name", r.Name},
-		{"type", string(r.OperationType)},
+		{"type", typeText(r)},
+		{"restrictions", restrictionsText(r.Restrictions)},
 		{"token", r.DependencyToken},
 		{"error code", r.ErrorCode},
 		{"message", r.Message},

@@ -32,7 +32,8 @@ the others go on (exit code 6).
 
 A form or limit is checked before anything is sent. Whether the worker knows the
 type, and whether the token has another operation with this id, shows with
---wait, "starter show" and "starter token rejects".`
+--wait, "starter show" and "starter token rejects". With --config a type that the
+worker's configuration does not bind is refused here, with those that it does.`
 
 const submitExample = `  starter submit --type http.request --data '{"url":"https://example.com/hook"}'
   starter submit --type http.request --token customer-42 --id a1 --data @request.json --wait
@@ -45,6 +46,7 @@ type submitFlags struct {
 	file              string
 	wait              bool
 	maxOperationBytes int
+	config            string
 
 	operation               protocol.Operation
 	operationType, data     string
@@ -66,6 +68,7 @@ func (a *app) submitCommand() *cobra.Command {
 	c.Flags().StringVar(&f.file, "file", "", "JSON Lines to submit; - is stdin")
 	c.Flags().BoolVar(&f.wait, "wait", false, "wait for the end and show the outcome (exit code 3: Failed or Canceled)")
 	c.Flags().IntVar(&f.maxOperationBytes, "max-operation-bytes", protocol.DefaultMaxOperationBytes, "refuse larger operations; at most 262144")
+	checkFlag(c, &f.config)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if c.Flags().Changed("file") {
 			if given := changed(c, single); len(given) > 0 {
@@ -154,7 +157,11 @@ func (a *app) submitOne(c *cobra.Command, f submitFlags) error {
 	if err != nil {
 		return err
 	}
-	operations, closeClient, err := a.connect(c, opclient.Options{MaxOperationBytes: f.maxOperationBytes})
+	known, err := a.catalogueOf(f.config)
+	if err != nil {
+		return err
+	}
+	operations, closeClient, err := a.connect(c, opclient.Options{MaxOperationBytes: f.maxOperationBytes, Catalogue: known})
 	if err != nil {
 		return err
 	}

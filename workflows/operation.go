@@ -89,6 +89,10 @@ func (o *operation) await(condition func() bool) {
 	o.readHolds()
 	if cancelled() && !condition() {
 		o.cancelling = true
+		if !o.life.Record.Restrictions.MayCancel() {
+			workflow.GetLogger(o.ctx).Warn("the workflow was asked to cancel, which its operation's type forbids")
+			return
+		}
 		o.cancel(protocol.Taken{Action: protocol.ActionCancel, On: workflow.Now(o.ctx), Reason: "the workflow was cancelled"})
 	}
 }

@@ -146,7 +146,7 @@ func (o *operation) overtaken(action protocol.Action) error {
 	return &protocol.Refusal{
 		Type: protocol.ErrTypeInvalidTransition, Code: protocol.CodeInvalidStateChangeUnexpected, OperationID: record.ID,
 		Message: fmt.Sprintf("operation %q became ", record.ID) + record.StatusCode.String() + " before it could " + string(action),
-		Allowed: protocol.AllowedActions(record.StatusCode),
+		Allowed: protocol.AllowedTo(record.StatusCode, record.Restrictions),
 	}
 }
 

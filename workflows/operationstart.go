@@ -68,6 +68,7 @@ func (o *operation) begin(d *definitions, submitted, system converter.RawValue) 
 	created := start.CreatedOn
 	record.CreatedOn, record.ModifiedOn = &created, &created
 	o.start, o.life = start, &Life{Record: record, Type: start.Type, Verdict: start.Verdict}
+	o.life.describe()
 	if ours {
 		return nil
 	}
@@ -157,8 +158,14 @@ func (o *operation) resolve(d *definitions, ref protocol.TypeRef) (start Operati
 	return start, recorded.Get(&start)
 }
 
-// label sets the search attributes of an operation whose client did not.
+// label sets the search attributes of an operation whose client did not, and
+// leaves its restrictions where they are seen without a worker.
 func (o *operation) label(start OperationStart) error {
+	if restrictions := o.life.Record.Restrictions; len(restrictions) > 0 {
+		if err := workflow.UpsertMemo(o.ctx, map[string]any{protocol.RestrictionsMemo: restrictions}); err != nil {
+			return err
+		}
+	}
 	attributes := workflow.GetTypedSearchAttributes(o.ctx)
 	if !o.start.SearchAttributes || attributes.ContainsKey(operationType) {
 		return nil

@@ -85,6 +85,7 @@ func (q *Queue) Prepend(before *Queue, dryRun bool, now time.Time) (reply protoc
 	q.join(first, before.Pages, last)
 	q.Ended, q.Doomed = append(q.Ended, before.Ended...), append(q.Doomed, before.Doomed...)
 	q.restored(q.Chain, q.pageLimit)
+	q.restrict(q.restricted)
 	q.Bytes += bytesIn(first) + bytesIn(last) + bytesIn(before.Ended)
 	return reply
 }

@@ -62,11 +62,12 @@ type Queue struct {
 	// Bytes is what the entries in memory may take, encoded.
 	Bytes int `json:"bytes"`
 
-	// Both are rebuilt after decoding: the ids that wait and are in memory, and
+	// These are rebuilt after decoding: the ids that wait and are in memory, and
 	// what Waiting takes.
-	queued    map[string]bool
-	tailBytes int
-	pageLimit int // how much a page holds, where that is not the default
+	queued     map[string]bool
+	tailBytes  int
+	pageLimit  int // how much a page holds, where that is not the default
+	restricted []restrictedType
 }
 
 // Entry is one accepted operation in its token's order.
@@ -87,6 +88,9 @@ type Entry struct {
 	// handler was scheduled where this one takes its place.
 	RerunOf string `json:"rerunOf,omitempty"`
 	N       int64  `json:"n,omitempty"`
+	// Restrictions are those of its type, as they were when it was accepted, where
+	// they keep it from being cancelled.
+	Restrictions protocol.Restrictions `json:"restrictions,omitempty"`
 }
 
 // Verdict is the end of an operation that never ran.
@@ -140,6 +144,7 @@ func (q *Queue) adopt(next *Queue) {
 	}
 	q.Chain, q.NextPage = next.Chain, next.NextPage
 	q.restored(next.Chain, next.pageLimit)
+	q.restrict(next.restricted)
 }
 
 // Submit takes one operation of a submission in. It is accepted, acknowledged
@@ -234,6 +239,7 @@ func (q *Queue) checkLength() error {
 
 // admit counts an entry in; the caller gives it its place.
 func (q *Queue) admit(entry *Entry) {
+	entry.Restrictions = q.restrictionsOf(entry.Operation.OperationType)
 	entry.Bytes = jsonBytes(*entry) + entrySlack
 	q.Counts.Accepted++
 	q.Seen.Add(entry.Operation.ID, entry.Hash)

@@ -27,7 +27,7 @@ func RebuildToken(workflowID string, events []*historypb.HistoryEvent, before an
 	r := &rebuild{
 		workflowID: workflowID, looking: scheduled(events, protocol.FindPredecessorActivity),
 		times: map[int64]time.Time{}, children: map[int64]rebuiltChild{}, activities: map[int64]string{}, looks: map[int64]string{},
-		rereads: map[int64]protocol.ReadOperationRequest{}, pages: newRebuiltPages(),
+		rereads: map[int64]protocol.ReadOperationRequest{}, pages: newRebuiltPages(), settings: settingsIn(events),
 	}
 	if state, ok := before.(carried); ok {
 		r.before = &predecessor{state: state, byServer: byServer}
@@ -116,6 +116,8 @@ type rebuild struct {
 	rereads map[int64]protocol.ReadOperationRequest
 	reruns  []rebuiltRerun
 	pages   rebuiltPages
+	// settings are what the run recorded at its start.
+	settings settings
 	// toCancel is the head when the token was cancelled: whether it was asked is
 	// not known.
 	toCancel string
@@ -184,8 +186,6 @@ func (r *rebuild) readExecution(event *historypb.HistoryEvent) error {
 	switch event.GetEventType() {
 	case enumspb.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED:
 		return r.started(event)
-	case enumspb.EVENT_TYPE_MARKER_RECORDED:
-		r.noteSettings(event.GetMarkerRecordedEventAttributes())
 	case enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED:
 		a := event.GetChildWorkflowExecutionStartedEventAttributes()
 		r.pageStarted(a.GetInitiatedEventId(), a.GetWorkflowExecution().GetRunId())
@@ -308,12 +308,14 @@ func (r *rebuild) begin() {
 	var before carried
 	if payload := r.state.Payload(); payload != nil && json.Unmarshal(payload.GetData(), &before) == nil && before.Queue != nil {
 		r.queue, r.answers, r.refused = before.Queue, before.Answers, before.Refused
-		r.queue.restored(r.chain, 0)
+		r.queue.restored(r.chain, r.settings.PageBytes)
+		r.queue.restrict(r.settings.Restricted)
 		return
 	}
 	token, refused, _ := tokenOf(r.workflowID, r.input)
 	r.queue, r.refused = NewQueue(token, r.began), refused
-	r.queue.restored(r.chain, 0)
+	r.queue.restored(r.chain, r.settings.PageBytes)
+	r.queue.restrict(r.settings.Restricted)
 	if r.before != nil && r.before.state.Queue != nil && refused == "" {
 		r.queue = r.queue.takeOver(r.before.state.Queue, r.before.byServer)
 	}

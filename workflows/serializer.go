@@ -10,6 +10,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/seriatim-go/seriatim/catalogue"
 	"github.com/seriatim-go/seriatim/protocol"
 )
 
@@ -67,6 +68,15 @@ type settings struct {
 	MaxRunSignals    int           `json:"maxRunSignals"`
 	NoLookBack       bool          `json:"noLookBack,omitempty"`
 	PageBytes        int           `json:"pageBytes,omitempty"`
+	// Restricted are the types whose operations may not be cancelled.
+	Restricted []restrictedType `json:"restricted,omitempty"`
+}
+
+func settingsOf(o Options, c *catalogue.Catalogue) settings {
+	return settings{
+		SearchAttributes: o.SearchAttributes, Linger: o.Linger, MaxRunEvents: o.MaxRunEvents, MaxRunSignals: o.MaxRunSignals,
+		NoLookBack: o.NoLookBack, PageBytes: o.PageBytes, Restricted: restrictedTypes(c),
+	}
 }
 
 const (
@@ -143,12 +153,13 @@ func (s *serializer) restore(input, state converter.RawValue) (headInDoubt, canc
 // labels a new chain for the Web UI's filters.
 func (s *serializer) recordSettings() error {
 	recorded := workflow.SideEffect(s.ctx, func(workflow.Context) any {
-		return settings(s.options)
+		return settingsOf(s.options, s.catalogue)
 	})
 	if err := recorded.Get(&s.settings); err != nil {
 		return err
 	}
 	s.queue.restored(workflow.GetInfo(s.ctx).FirstRunID, s.settings.PageBytes)
+	s.queue.restrict(s.settings.Restricted)
 	if !s.settings.SearchAttributes || s.refused != "" || s.queue.Counts.Runs > 0 {
 		return nil
 	}
@@ -210,10 +221,11 @@ func (s *serializer) handleCancellation() {
 	s.cancelAll(cancelledReason)
 }
 
-// cancelAll ends what queues, and asks the head to.
+// cancelAll ends what queues, and asks the head to, as far as they may be
+// cancelled.
 func (s *serializer) cancelAll(reason string) {
 	s.queue.CancelAll(reason)
-	if s.head != nil {
+	if s.head != nil && s.head.entry.Restrictions.MayCancel() {
 		s.head.wantCancel = true
 	}
 }
