@@ -4,16 +4,15 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	commonpb "go.temporal.io/api/common/v1"
 	historypb "go.temporal.io/api/history/v1"
-	"go.temporal.io/api/serviceerror"
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 
+	"github.com/seriatim-go/seriatim/internal/gone"
 	"github.com/seriatim-go/seriatim/protocol"
 )
 
@@ -181,7 +180,4 @@ func readPayload(payload *commonpb.Payload, into any) bool {
 	return payload != nil && converter.GetDefaultDataConverter().FromPayload(payload, into) == nil
 }
 
-func isNotFound(err error) bool {
-	var notFound *serviceerror.NotFound
-	return errors.As(err, &notFound)
-}
+func isNotFound(err error) bool { return gone.Is(err) }

@@ -86,14 +86,15 @@ type process struct {
 	log     string
 }
 
-// startProcess runs the worker program with that configuration.
-func startProcess(t *testing.T, server *embedded.Server, config string) *process {
+// startProcess runs the worker program with that configuration, and with more of an
+// environment, each NAME=VALUE.
+func startProcess(t *testing.T, server *embedded.Server, config string, environment ...string) *process {
 	t.Helper()
 	folder := t.TempDir()
 	settings := filepath.Join(folder, "config.yaml")
 	require.NoError(t, os.WriteFile(settings, []byte(config), 0o600))
 	p := &process{t: t, command: exec.Command(program(t, "worker"), "--config", settings, "--log-level", "warn"), log: filepath.Join(folder, "log")}
-	p.command.Env = append(os.Environ(), "TEMPORAL_ADDRESS="+server.Address(), "TEMPORAL_NAMESPACE="+server.Namespace())
+	p.command.Env = append(append(os.Environ(), "TEMPORAL_ADDRESS="+server.Address(), "TEMPORAL_NAMESPACE="+server.Namespace()), environment...)
 	log, err := os.Create(p.log)
 	require.NoError(t, err)
 	p.command.Stdout, p.command.Stderr = log, log
