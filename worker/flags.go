@@ -18,6 +18,8 @@ Usage:
 Flags:
   --config FILE      the configuration; default $SERIATIM_CONFIG, else config.yaml
   --log-level LEVEL  debug, info, warn or error; default info
+  --healthcheck      ask the worker that runs at the configuration's
+                     worker.httpAddress whether it is ready, and exit
   --version          print the version and exit
   --help             print this text and exit
 
@@ -34,16 +36,20 @@ Examples:
   worker --config /etc/seriatim/config.yaml --log-level warn
   TEMPORAL_ADDRESS=temporal:7233 TEMPORAL_NAMESPACE=orders worker
   SERIATIM_HTTP_ALLOWLOOPBACK=true worker
+  SERIATIM_WORKER_HTTPADDRESS=:9464 worker
+  SERIATIM_WORKER_HTTPADDRESS=:9464 worker --healthcheck
 
 Logs go to stderr: text on a terminal, JSON otherwise.
-Exit codes: 0 stopped when told to, 1 failed, 2 wrong flags or configuration.
+Exit codes: 0 stopped when told to (--healthcheck: ready), 1 failed (not ready),
+2 wrong flags or configuration.
 `
 
 // flags are what the command line says.
 type flags struct {
-	config   string
-	logLevel slog.Level
-	version  bool
+	config      string
+	logLevel    slog.Level
+	healthcheck bool
+	version     bool
 }
 
 // parse reads the command line; flag.ErrHelp asks for the usage.
@@ -53,6 +59,7 @@ func parse(args []string) (flags, error) {
 	set.SetOutput(io.Discard) // run prints the error
 	set.StringVar(&f.config, "config", cmp.Or(os.Getenv("SERIATIM_CONFIG"), "config.yaml"), "")
 	set.TextVar(&f.logLevel, "log-level", slog.LevelInfo, "")
+	set.BoolVar(&f.healthcheck, "healthcheck", false, "")
 	set.BoolVar(&f.version, "version", false, "")
 	if err := set.Parse(args); err != nil {
 		return flags{}, err

@@ -45,6 +45,9 @@ type Worker struct {
 	// StopTimeout is how long running handlers may go on when the worker stops;
 	// default 25 s, 0 cuts them at once.
 	StopTimeout time.Duration `mapstructure:"stopTimeout"`
+	// HTTPAddress serves /healthz, /readyz and /metrics, as host:port; an empty
+	// host is every one of the machine's. Default "", which serves nothing.
+	HTTPAddress string `mapstructure:"httpAddress"`
 }
 
 // Serializer is how long the workflow of a token lives.
@@ -128,6 +131,7 @@ func (c *Config) settings() map[string]any {
 		"worker.maxConcurrentWorkflowTasks": &c.Worker.MaxConcurrentWorkflowTasks,
 		"worker.workflowCacheSize":          &c.Worker.WorkflowCacheSize,
 		"worker.stopTimeout":                &c.Worker.StopTimeout,
+		"worker.httpAddress":                &c.Worker.HTTPAddress,
 		"serializer.linger":                 &c.Serializer.Linger,
 		"serializer.maxRunEvents":           &c.Serializer.MaxRunEvents,
 		"serializer.maxRunSignals":          &c.Serializer.MaxRunSignals,
