@@ -196,7 +196,7 @@ func goldens() map[string]any {
 			Found: true, Closed: true, Status: Succeeded, Token: "customer-42", Sequence: 1_896_076_800_000_001,
 			ContentHash: fullOperation().ContentHash(),
 		},
-		"operation-closed.json": OperationClosed{ID: "a1", Status: Succeeded},
+		"operation-closed.json": OperationClosed{ID: "a1", Status: Succeeded, CompletedOn: at(3 * time.Second)},
 		"handle.json":           handle,
 		"await-handle.json":     AwaitHandleRequest{Handle: handle, MustSucceed: true},
 	}

@@ -2,11 +2,14 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
+
+	"go.temporal.io/sdk/temporal"
 )
 
 const usage = `worker runs Seriatim's workflows and handlers against a Temporal server until it
@@ -72,11 +75,23 @@ func parse(args []string) (flags, error) {
 
 // newLogger writes text to a terminal and JSON to anything else.
 func newLogger(w io.Writer, level slog.Level) *slog.Logger {
-	options := &slog.HandlerOptions{Level: level}
+	options := &slog.HandlerOptions{Level: level, ReplaceAttr: withoutPayload}
 	if isTerminal(w) {
 		return slog.New(slog.NewTextHandler(w, options))
 	}
 	return slog.New(slog.NewJSONHandler(w, options))
+}
+
+// withoutPayload keeps what a handler said of its failure out of the log: it may
+// quote the operation's data, or what the receiver answered. The operation's
+// record has it, for those who may read that.
+func withoutPayload(_ []string, a slog.Attr) slog.Attr {
+	err, ok := a.Value.Any().(error)
+	var failure *temporal.ApplicationError
+	if ok && errors.As(err, &failure) {
+		a.Value = slog.StringValue(failure.Type() + ": its message is in the operation's record")
+	}
+	return a
 }
 
 func isTerminal(w io.Writer) bool {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/temporal"
 )
 
 // asked is what a page answers.
@@ -50,7 +52,7 @@ func TestHealth(t *testing.T) {
 				happen(h)
 			}
 			for path, wanted := range map[string][2]string{healthPath: {"alive", c.alive}, readyPath: {"ready", c.ready}} {
-				code, text := asked(t, pages(h), path)
+				code, text := asked(t, pages(h, http.NotFoundHandler()), path)
 				if wanted[1] == "" {
 					require.Equal(t, http.StatusOK, code)
 					require.Equal(t, wanted[0]+"\n", text)
@@ -101,7 +103,7 @@ func TestHealthcheckAsksTheWorker(t *testing.T) {
 	require.NoError(t, err)
 	_, port, err := net.SplitHostPort(listener.Addr().String())
 	require.NoError(t, err)
-	server := &http.Server{Handler: pages(h), ReadHeaderTimeout: time.Minute}
+	server := &http.Server{Handler: pages(h, http.NotFoundHandler()), ReadHeaderTimeout: time.Minute}
 	go func() { _ = server.Serve(listener) }()
 	t.Cleanup(func() { _ = server.Close() })
 	config := file(t, "worker: {httpAddress: '127.0.0.1:"+port+"'}")
@@ -145,4 +147,17 @@ func TestNothingIsServedUnlessItIsAskedFor(t *testing.T) {
 	require.NoError(t, err)
 	stop()
 	require.Empty(t, log.String())
+}
+
+func TestLogKeepsPayloadsOut(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	failure := temporal.NewApplicationError("POST https://x answered: secret", "Fail")
+	logger := newLogger(&log, slog.LevelInfo)
+	logger.Error("Activity error.", "WorkflowID", "operation:a1", "Error", fmt.Errorf("attempt 1: %w", failure))
+	logger.Warn("It is not there.", "error", errors.New("connection refused"))
+	require.NotContains(t, log.String(), "secret")
+	require.Contains(t, log.String(), "operation:a1")
+	require.Contains(t, log.String(), `"Error":"Fail: its message is in the operation's record"`)
+	require.Contains(t, log.String(), "connection refused", "other errors stay as they are")
 }

@@ -19,11 +19,12 @@ const (
 	metricsPath = "/metrics"
 )
 
-// pages answers the probes, each with a line for people.
-func pages(h *health) *http.ServeMux {
+// pages answers the probes, each with a line for people, and Prometheus.
+func pages(h *health, metrics http.Handler) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+healthPath, func(w http.ResponseWriter, _ *http.Request) { tell(w, "alive", h.alive()) })
 	mux.HandleFunc("GET "+readyPath, func(w http.ResponseWriter, _ *http.Request) { tell(w, "ready", h.ready()) })
+	mux.Handle("GET "+metricsPath, metrics)
 	return mux
 }
 

@@ -69,17 +69,24 @@ func newHandlers(c config.Config, env config.Env) (handlers, error) {
 // HTTP how it is.
 func serve(ctx context.Context, s setup, logger *slog.Logger) error {
 	h := newHealth()
-	stop, err := listen(s.config.Worker.HTTPAddress, pages(h), logger)
+	counted, err := newMetrics(logger)
+	if err != nil {
+		return err
+	}
+	stop, err := listen(s.config.Worker.HTTPAddress, pages(h, counted.page(logger)), logger)
 	if err != nil {
 		return err
 	}
 	defer stop()
 	defer context.AfterFunc(ctx, func() { h.ends(nil) })()
-	return work(ctx, s, h, logger)
+	if s.config.Worker.HTTPAddress != "" {
+		s.connection.MetricsHandler = counted.handler
+	}
+	return work(ctx, s, h, counted, logger)
 }
 
 // work connects and runs the workers until ctx is done.
-func work(ctx context.Context, s setup, h *health, logger *slog.Logger) error {
+func work(ctx context.Context, s setup, h *health, counted metrics, logger *slog.Logger) error {
 	server, err := connect(ctx, s.connection, h, logger)
 	if ctx.Err() != nil {
 		return nil // told to stop before the server was there
@@ -90,7 +97,8 @@ func work(ctx context.Context, s setup, h *health, logger *slog.Logger) error {
 	defer server.client.Close()
 	worker.SetStickyWorkflowCacheSize(s.config.Worker.WorkflowCacheSize)
 	failed := make(chan error, 1)
-	reader := newStopReader(server, s)
+	reader := newReader(server, s)
+	defer beginSurvey(ctx, s.config.Worker, reader, counted, logger)()
 	gate := activities.NewGate(s.handlers.catalogue, s.config.Worker.StopTimeout, reader.Stops)
 	w := &shift{
 		create: func(handle bool) worker.Worker { return newWorker(server, s, gate, handle, failed) },
@@ -99,8 +107,8 @@ func work(ctx context.Context, s setup, h *health, logger *slog.Logger) error {
 	return runAll(ctx, failed, logger, newEngineWorker(server, s, failed), w, reader, h)
 }
 
-// newStopReader is a client of the same service.
-func newStopReader(server site, s setup) stopReader {
+// newReader is a client of the same service.
+func newReader(server site, s setup) *opclient.Client {
 	return opclient.New(server.client, opclient.Options{
 		TaskQueue: s.config.TaskQueue, Namespace: s.connection.Namespace, QueryTimeout: 10 * time.Second,
 	})

@@ -22,12 +22,16 @@ func (o *operation) run() {
 	defer cancel()
 	o.cancelRun = cancel
 	o.showStatus(protocol.InProgress)
-	fence := o.life.Scheduled(workflow.Now(o.ctx))
+	scheduled := workflow.Now(o.ctx)
+	o.reportStart(scheduled)
+	fence := o.life.Scheduled(scheduled)
 	workflow.SetCurrentDetails(o.ctx, o.details())
 	future := workflow.ExecuteActivity(ctx, o.life.Type.Binding.Activity, protocol.HandlerInput{
 		Operation: o.life.Record.Operation, CreatedOn: *o.life.Record.CreatedOn, Fence: fence, Checkpoint: o.life.Checkpoint,
 	})
-	if o.awaitHandler(future) {
+	ended := o.awaitHandler(future)
+	o.reportRun(scheduled)
+	if ended {
 		o.conclude(future)
 	} else {
 		o.life.LockBroken(workflow.Now(o.ctx))

@@ -42,6 +42,7 @@ func TestMistakesNameKeyAndValue(t *testing.T) {
 		"a negative stop timeout":         {"worker: {stopTimeout: -1s}", nil, "worker.stopTimeout: -1s is not in 0s..1h0m0s"},
 		"an address without a port":       {"worker: {httpAddress: localhost}", nil, `worker.httpAddress: "localhost" is not host:port with a port in 0..65535`},
 		"an address with a wrong port":    {`worker: {httpAddress: ":65536"}`, nil, `worker.httpAddress: ":65536" is not host:port`},
+		"a survey that is too often":      {"worker: {surveyInterval: 1s}", nil, `worker.surveyInterval: 1s is not in 30s..24h0m0s`},
 		"no linger":                       {"serializer: {linger: 0s}", nil, "serializer.linger: 0s is not in 1s..720h0m0s"},
 		"too few events":                  {"serializer: {maxRunEvents: 9}", nil, "serializer.maxRunEvents: 9 is not in 10..40000"},
 		"too many events":                 {"serializer: {maxRunEvents: 50000}", nil, "serializer.maxRunEvents: 50000 is not in"},

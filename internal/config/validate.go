@@ -19,6 +19,8 @@ const (
 	maxConcurrency    = 100_000
 	maxStopTimeout    = time.Hour
 	maxLinger         = 30 * 24 * time.Hour
+	minSurveyInterval = 30 * time.Second
+	maxSurveyInterval = 24 * time.Hour
 	// The server terminates a run at 51,200 events and refuses its 10,001st
 	// signal; a run takes some more of both while it ends.
 	maxRunEvents  = 40_000
@@ -37,6 +39,7 @@ func (c Config) Validate() error {
 		within("worker.maxConcurrentWorkflowTasks", c.Worker.MaxConcurrentWorkflowTasks, 2, maxConcurrency),
 		within("worker.workflowCacheSize", c.Worker.WorkflowCacheSize, 1, 10_000_000),
 		within("worker.stopTimeout", c.Worker.StopTimeout, 0, maxStopTimeout),
+		validInterval("worker.surveyInterval", c.Worker.SurveyInterval),
 		validAddress("worker.httpAddress", c.Worker.HTTPAddress),
 		within("serializer.linger", c.Serializer.Linger, time.Second, maxLinger),
 		within("serializer.maxRunEvents", c.Serializer.MaxRunEvents, 10, maxRunEvents),
@@ -55,6 +58,14 @@ func within[T cmp.Ordered](key string, value, low, high T) error {
 		return nil
 	}
 	return fmt.Errorf("%s: %v is not in %v..%v", key, value, low, high)
+}
+
+// validInterval checks that it is one that costs the server little; 0 is never.
+func validInterval(key string, interval time.Duration) error {
+	if interval == 0 {
+		return nil
+	}
+	return within(key, interval, minSurveyInterval, maxSurveyInterval)
 }
 
 // validAddress checks that it can be listened on; "" is none.

@@ -89,11 +89,17 @@ type process struct {
 // startProcess runs the worker program with that configuration.
 func startProcess(t *testing.T, server *embedded.Server, config string) *process {
 	t.Helper()
+	return startProcessAt(t, server.Address(), server.Namespace(), "warn", config)
+}
+
+// startProcessAt is startProcess for any address and level of its log.
+func startProcessAt(t *testing.T, address, namespace, level, config string) *process {
+	t.Helper()
 	folder := t.TempDir()
 	settings := filepath.Join(folder, "config.yaml")
 	require.NoError(t, os.WriteFile(settings, []byte(config), 0o600))
-	p := &process{t: t, command: exec.Command(program(t, "worker"), "--config", settings, "--log-level", "warn"), log: filepath.Join(folder, "log")}
-	p.command.Env = append(os.Environ(), "TEMPORAL_ADDRESS="+server.Address(), "TEMPORAL_NAMESPACE="+server.Namespace())
+	p := &process{t: t, command: exec.Command(program(t, "worker"), "--config", settings, "--log-level", level), log: filepath.Join(folder, "log")}
+	p.command.Env = append(os.Environ(), "TEMPORAL_ADDRESS="+address, "TEMPORAL_NAMESPACE="+namespace)
 	log, err := os.Create(p.log)
 	require.NoError(t, err)
 	p.command.Stdout, p.command.Stderr = log, log
