@@ -5,12 +5,17 @@
 //   - handler.go: what a handler is, and how a worker registers it
 //   - typed.go: a handler that takes its data as a Go type
 //   - progress.go: checkpoints, and the heartbeats that carry them
+//   - commit.go: a checkpoint that is kept before the handler goes on
 //   - report.go: how an outcome becomes what the workflow reads
 //   - engine.go, readoperation.go, predecessor.go: the engine's own activities,
 //     which are no handlers
 //   - http.go, http_*.go: the handler of http.request
 //
-// Package handlertest tests that a handler goes on from its checkpoints.
+// The handlers of import and activity.propagation are in sqlimport and propagate,
+// over files, sqldb, csvfile and fenced.
+//
+// Package handlertest tests that a handler goes on from its checkpoints, and does
+// no harm where it does something again.
 //
 // A team's own worker registers its handlers with Register, next to the
 // workflows; examples/ownworker is one.

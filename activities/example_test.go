@@ -53,6 +53,30 @@ func ExampleRegister() {
 	// data.nmae: unknown field "nmae" (got "Ada") (type: Fail, retryable: false)
 }
 
+// Data is read strictly, into a Go type: the message names each field that is
+// wrong, and its value.
+func ExampleTyped() {
+	handler := activities.Typed(func(_ context.Context, _ activities.Request, data greeting) protocol.Outcome {
+		return protocol.Success("Hello " + data.Name)
+	})
+	for _, data := range []string{`{"name":"Ada"}`, `{"name":7,"language":"en"}`} {
+		outcome := handler.Handle(context.Background(), activities.Request{
+			Operation: protocol.Operation{ID: "a1", Data: json.RawMessage(data)},
+		})
+		if outcome.Kind == protocol.OutcomeSucceeded {
+			fmt.Println(string(outcome.Result))
+			continue
+		}
+		fmt.Println(outcome.Kind, outcome.Code)
+		fmt.Println(outcome.Message)
+	}
+	// Output:
+	// "Hello Ada"
+	// failed 80044304
+	// data.language: unknown field "language" (got "en")
+	// data.name: is a JSON number where a string is expected (got 7)
+}
+
 // mailing is the data of an operation that has many items.
 type mailing struct {
 	Recipients []string `json:"recipients"`

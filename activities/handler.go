@@ -29,6 +29,9 @@ type Request struct {
 	// OnReport is told what Report is given, with a checkpoint that is good. The
 	// worker sets it; a unit test may, or leaves it nil.
 	OnReport func(protocol.Heartbeat)
+	// OnCommit is told what Commit is given. The worker sets it; where it is nil,
+	// OnReport is told.
+	OnCommit func(context.Context, protocol.Heartbeat) error
 }
 
 // Handler does the work of one operation.

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
@@ -79,7 +80,8 @@ func TestHandlerIsCalledWithWhatItNeedsToBeIdempotent(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.NotNil(t, got.OnReport)
-	got.OnReport = nil
+	require.NotNil(t, got.OnCommit)
+	got.OnReport, got.OnCommit = nil, nil
 	require.Equal(t, Request{
 		Operation:  protocol.Operation{ID: "a1", Data: json.RawMessage(`{"x":1}`)},
 		CreatedOn:  createdOn,
@@ -240,6 +242,16 @@ func TestCancellationIsBelievedOnlyIfItWasAskedFor(t *testing.T) {
 		application, details := failed(t, err)
 		require.Equal(t, "Retry", application.Type())
 		require.Equal(t, "Interrupted", details.Code)
+	})
+	t.Run("paused or reset at the server, the server keeps it", func(t *testing.T) {
+		t.Parallel()
+		for _, cause := range []error{activity.ErrActivityPaused, activity.ErrActivityReset} {
+			_, err := attempt(ended(cause), t, returns(protocol.Cancellation()), protocol.HandlerInput{})
+			application, details := failed(t, err)
+			require.Equal(t, "Retry", application.Type())
+			require.False(t, application.NonRetryable())
+			require.Nil(t, details.Counted)
+		}
 	})
 	t.Run("asked to cancel, a handler may still fail", func(t *testing.T) {
 		t.Parallel()

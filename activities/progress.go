@@ -90,6 +90,7 @@ type pulse struct {
 	began   time.Time
 	earlier float64 // seconds that earlier attempts ran
 	record  func(protocol.Heartbeat)
+	keep    func(context.Context, protocol.Heartbeat) error
 
 	mu   sync.Mutex
 	last protocol.Heartbeat
@@ -105,6 +106,7 @@ func newPulse(ctx context.Context, in protocol.HandlerInput) *pulse {
 	if activity.HasHeartbeatDetails(ctx) && activity.GetHeartbeatDetails(ctx, &before) == nil && before != nil {
 		p.last, p.earlier = *before, max(before.Seconds, 0)
 	}
+	p.keep = keeper(ctx)
 	// A heartbeat is sent although ctx has ended: a handler that takes its time to
 	// stop holds its lock meanwhile, and one that its worker interrupts leaves its
 	// checkpoint to the next attempt.
@@ -117,11 +119,16 @@ func newPulse(ctx context.Context, in protocol.HandlerInput) *pulse {
 func (p *pulse) report(beat protocol.Heartbeat) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.take(beat)
+	p.send()
+}
+
+// take is called with the lock held.
+func (p *pulse) take(beat protocol.Heartbeat) {
 	if beat.Checkpoint == nil {
 		beat.Checkpoint = p.last.Checkpoint
 	}
 	p.last = beat
-	p.send()
 }
 
 // beat sends the last heartbeat once more.

@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -31,7 +32,7 @@ func (p reporter) run(ctx context.Context, in protocol.HandlerInput) (protocol.H
 	defer stop()
 	outcome := p.handler.Handle(ctx, Request{
 		Operation: in.Operation, CreatedOn: in.CreatedOn, Fence: in.Fence,
-		Checkpoint: checkpointOf(pulse.checkpoint()), OnReport: pulse.report,
+		Checkpoint: checkpointOf(pulse.checkpoint()), OnReport: pulse.report, OnCommit: pulse.commit,
 	})
 	outcome = checked(ctx, outcome, time.Now())
 	if outcome.Kind == protocol.OutcomeRetry && !outcome.Uncounted {
@@ -147,6 +148,10 @@ func checkedCancellation(ctx context.Context, o protocol.Outcome) protocol.Outco
 	switch cause := context.Cause(ctx); {
 	case temporal.IsCanceledError(cause):
 		return o
+	case errors.Is(cause, activity.ErrActivityPaused), errors.Is(cause, activity.ErrActivityReset):
+		// Asked of the activity at the server, as the Web UI does: the server holds
+		// back, or begins anew, what it would try again.
+		return protocol.Retry("Interrupted", cause.Error())
 	case cause != nil:
 		return protocol.Retry("Interrupted", fmt.Sprintf("the attempt was interrupted: %v", cause)).WithoutCounting()
 	}

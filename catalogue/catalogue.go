@@ -22,23 +22,39 @@ const FirstOwnNumber = 100_000
 type Type struct {
 	// Key is lower-case words with dots, such as "http.request".
 	Key string `json:"key"`
-	// Number is optional, unique, and at least FirstOwnNumber; 0 is none.
+	// Number is optional and unique: at least FirstOwnNumber, or that of a type of
+	// the original service, which the entry then binds, as one with its key does; 0
+	// is none.
 	Number int `json:"number,omitempty"`
-	// Label is shown to people; the key by default.
+	// Label is shown to people; the key by default, or the original's.
 	Label string `json:"label,omitempty"`
-	// Binding says what runs it.
+	// Restrictions are what its operations may not be asked. An original type has
+	// its own besides these.
+	Restrictions protocol.Restrictions `json:"restrictions,omitempty"`
+	// AllowToken lifts protocol.NoToken from an original type (SPEC 9.1).
+	AllowToken bool `json:"-"`
+	// Binding says what runs it. A type of the original service that no entry binds
+	// is known, and has an empty one.
 	Binding Binding `json:"binding"`
 }
 
-// Binding says which activity runs a type's operations, where, and for how
-// long. It travels in the start of each operation, so a change of the
+// Binding says which activity, or which workflow, runs a type's operations, where,
+// and for how long. It travels in the start of each operation, so a change of the
 // configuration never changes one that is already running.
 type Binding struct {
 	// Activity is the registered name of the activity.
 	Activity string `json:"activity"`
+	// Workflow is, in place of Activity, the registered name of a workflow, which
+	// runs as a child of the operation. It is called with a handler's input, and what
+	// it returns is the operation's result.
+	Workflow string `json:"workflow,omitempty"`
+	// Workflows are, in place of both, those of which an operation's data names one,
+	// as a protocol.WorkflowData. That one is called with the data's input.
+	Workflows []Workflow `json:"workflows,omitempty"`
 	// TaskQueue is where its worker polls; "" is the workflow's own queue.
 	TaskQueue string `json:"taskQueue,omitempty"`
-	// StartToCloseSeconds bounds one attempt; default 300.
+	// StartToCloseSeconds bounds one attempt; default 300, of a workflow 0, which
+	// is no bound.
 	StartToCloseSeconds float64 `json:"startToCloseSeconds"`
 	// HeartbeatSeconds is how long an attempt may be silent before it counts as
 	// lost; 0 is no heartbeat, so a lost worker is noticed by StartToClose only.
@@ -50,9 +66,21 @@ type Binding struct {
 	Retry                Retry   `json:"retry"`
 }
 
+// Workflow is one that an operation's data may name.
+type Workflow struct {
+	// Name is the registered name of the workflow.
+	Name string `json:"name"`
+	// TaskQueue is where its worker polls; "" is the workflow's own queue.
+	TaskQueue string `json:"taskQueue,omitempty"`
+}
+
+// RunsWorkflow says that a workflow runs it, and no activity.
+func (b Binding) RunsWorkflow() bool { return b.Workflow != "" || len(b.Workflows) > 0 }
+
 // Retry is the policy for attempts that failed and may be repeated (SPEC 6.2).
 type Retry struct {
-	// MaxAttempts counts the first one; default 4, which is 3 retries.
+	// MaxAttempts counts the first one; default 4, which is 3 retries, and 1 for a
+	// workflow.
 	MaxAttempts int32 `json:"maxAttempts"`
 	// InitialSeconds is the wait before the first retry, default 1; each further
 	// one is Backoff times longer, default 2, up to MaxSeconds, default 60.
@@ -63,13 +91,26 @@ type Retry struct {
 	NonRetryable []string `json:"nonRetryable,omitempty"`
 }
 
+// Bound says that something runs it.
+func (t Type) Bound() bool { return t.Binding.Activity != "" || t.Binding.RunsWorkflow() }
+
 // WithDefaults fills in what is not set.
 func (t Type) WithDefaults() Type {
+	t = t.asOriginal()
+	if t.AllowToken {
+		t.Restrictions = slices.DeleteFunc(t.Restrictions, func(r protocol.Restriction) bool { return r == protocol.NoToken })
+	}
 	if t.Label == "" {
 		t.Label = t.Key
 	}
 	b := &t.Binding
-	b.StartToCloseSeconds = orDefault(b.StartToCloseSeconds, 300)
+	if b.RunsWorkflow() {
+		// A workflow cannot be stopped half-way and go on later.
+		t.Restrictions = union(t.Restrictions, protocol.Restrictions{protocol.NoPause})
+		b.Retry.MaxAttempts = orDefault(b.Retry.MaxAttempts, 1)
+	} else {
+		b.StartToCloseSeconds = orDefault(b.StartToCloseSeconds, 300)
+	}
 	b.CancelTimeoutSeconds = orDefault(b.CancelTimeoutSeconds, 60)
 	b.Retry.MaxAttempts = orDefault(b.Retry.MaxAttempts, 4)
 	b.Retry.InitialSeconds = orDefault(b.Retry.InitialSeconds, 1)
@@ -86,11 +127,13 @@ func orDefault[T comparable](value, fallback T) T {
 	return value
 }
 
-// Catalogue finds types by key or number. It never changes once built; its zero
-// value knows no type.
+// Catalogue finds types by key or number: those that it was built from, and those
+// of the original service, bound or not. It never changes once built; its zero
+// value binds none.
 type Catalogue struct {
-	types []Type
-	byRef map[protocol.TypeRef]int
+	types  []Type
+	byRef  map[protocol.TypeRef]int
+	events []EventHandler
 }
 
 // New builds a catalogue. The error names every entry that is wrong: a key or
@@ -99,8 +142,9 @@ func New(types ...Type) (*Catalogue, error) {
 	c := &Catalogue{byRef: make(map[protocol.TypeRef]int, 2*len(types))}
 	var problems []error
 	for _, t := range types {
+		err := t.validateToken()
 		t = t.WithDefaults()
-		if err := t.validate(); err != nil {
+		if err := errors.Join(err, t.validate()); err != nil {
 			problems = append(problems, fmt.Errorf("type %q: %w", t.Key, err))
 			continue
 		}
@@ -114,7 +158,8 @@ func New(types ...Type) (*Catalogue, error) {
 
 func (c *Catalogue) add(t Type) error {
 	refs := []protocol.TypeRef{protocol.TypeRef(t.Key)}
-	if t.Number != 0 {
+	_, isOriginal := Original(protocol.TypeRef(t.Key))
+	if isOriginal || t.Number >= FirstOwnNumber { // the types of event handlers share a number
 		refs = append(refs, protocol.TypeRef(strconv.Itoa(t.Number)))
 	}
 	for _, ref := range refs {
@@ -134,10 +179,33 @@ func (t Type) validate() error {
 	if err := probe.Validate(); err != nil || strings.Trim(t.Key, "0123456789") == "" {
 		return fmt.Errorf("key: %q is not lower-case words with dots", t.Key)
 	}
-	if t.Number != 0 && t.Number < FirstOwnNumber {
+	original, isOriginal := Original(protocol.TypeRef(t.Key))
+	switch {
+	case isOriginal && t.Number != original.Number:
+		return fmt.Errorf("number: %d is not that of the original type %q, which is %d", t.Number, t.Key, original.Number)
+	case !isOriginal && t.Number != 0 && t.Number < FirstOwnNumber:
 		return fmt.Errorf("number: %d is less than %d, where a team's own numbers begin", t.Number, FirstOwnNumber)
 	}
+	for _, r := range t.Restrictions {
+		if !slices.Contains(protocol.AllRestrictions, r) {
+			return fmt.Errorf("restrictions: %q is not one of %v", r, protocol.AllRestrictions)
+		}
+	}
 	return t.Binding.validate()
+}
+
+// validateToken refuses an entry that both forbids a token and allows it, and one
+// that lifts what is not there.
+func (t Type) validateToken() error {
+	switch {
+	case !t.AllowToken:
+		return nil
+	case t.Restrictions.Has(protocol.NoToken):
+		return fmt.Errorf("dependencyToken: is allowed, and restrictions has %q", protocol.NoToken)
+	case !t.asOriginal().Restrictions.Has(protocol.NoToken):
+		return errors.New("dependencyToken: is allowed for this type as it is")
+	}
+	return nil
 }
 
 // Bounds of a binding's times, so that each is one that the server takes.
@@ -147,9 +215,10 @@ const (
 )
 
 func (b Binding) validate() error {
+	if err := b.validateTarget(); err != nil {
+		return err
+	}
 	switch {
-	case b.Activity == "":
-		return errors.New("activity: is missing: name the activity that runs it")
 	case b.StartToCloseSeconds < 0:
 		return fmt.Errorf("startToClose: %vs is negative", b.StartToCloseSeconds)
 	case b.HeartbeatSeconds < 0:
@@ -165,6 +234,9 @@ func (b Binding) validate() error {
 	case math.IsNaN(b.Retry.Backoff) || math.IsInf(b.Retry.Backoff, 0):
 		return fmt.Errorf("retry.backoff: %v is not a number", b.Retry.Backoff)
 	}
+	if b.RunsWorkflow() && b.StartToCloseSeconds == 0 {
+		b.StartToCloseSeconds = minSeconds // no bound
+	}
 	return errors.Join(
 		checkSeconds("startToClose", b.StartToCloseSeconds),
 		checkSeconds("heartbeat", max(b.HeartbeatSeconds, minSeconds)), // 0 is none
@@ -174,6 +246,32 @@ func (b Binding) validate() error {
 	)
 }
 
+// validateTarget refuses a binding that names nothing to run, or more than one.
+func (b Binding) validateTarget() error {
+	targets := 0
+	for _, given := range []bool{b.Activity != "", b.Workflow != "", len(b.Workflows) > 0} {
+		if given {
+			targets++
+		}
+	}
+	switch {
+	case targets == 0:
+		return errors.New("activity: is missing: name the activity that runs it, or a workflow")
+	case targets > 1:
+		return errors.New("activity: more than one of activity, workflow and workflows is given")
+	case b.RunsWorkflow() && b.HeartbeatSeconds != 0:
+		return fmt.Errorf("heartbeat: %vs is given, and a workflow has none", b.HeartbeatSeconds)
+	case len(b.Workflows) > 0 && b.TaskQueue != "":
+		return fmt.Errorf("taskQueue: %q is given beside workflows: each of them has its own", b.TaskQueue)
+	}
+	for i, w := range b.Workflows {
+		if w.Name == "" || slices.Contains(b.Workflows[:i], w) {
+			return fmt.Errorf("workflows[%d]: %q is empty or stands there twice", i, w.Name)
+		}
+	}
+	return nil
+}
+
 func checkSeconds(name string, value float64) error {
 	if inside := minSeconds <= value && value <= maxSeconds; !inside { // not a number is outside too
 		return fmt.Errorf("%s: %vs is not in %vs..%vs", name, value, minSeconds, maxSeconds)
@@ -181,19 +279,27 @@ func checkSeconds(name string, value float64) error {
 	return nil
 }
 
-// Lookup finds a type by its key or its number.
+// Lookup finds a type by its key or its number: one that something runs, or one
+// of the original service.
 func (c *Catalogue) Lookup(ref protocol.TypeRef) (Type, bool) {
-	if c == nil {
-		return Type{}, false
+	if c != nil {
+		if at, ok := c.byRef[ref]; ok {
+			return c.types[at], true
+		}
 	}
-	at, ok := c.byRef[ref]
-	if !ok {
-		return Type{}, false
-	}
-	return c.types[at], true
+	return Original(ref)
 }
 
-// Types lists the catalogue in the order of configuration.
+// Unbound are the types of the original service that nothing runs, in the order
+// of their numbers.
+func (c *Catalogue) Unbound() []Type {
+	return slices.DeleteFunc(Originals(), func(t Type) bool {
+		found, _ := c.Lookup(protocol.TypeRef(t.Key))
+		return found.Bound()
+	})
+}
+
+// Types lists what is bound, in the order of configuration.
 func (c *Catalogue) Types() []Type {
 	if c == nil {
 		return nil
@@ -201,18 +307,37 @@ func (c *Catalogue) Types() []Type {
 	return slices.Clone(c.types)
 }
 
-// Check refuses a type that the catalogue does not have, with the code of SPEC
-// 8.3 and the keys that it does have.
+// Check refuses a type that the catalogue does not have, or has nothing to run
+// with, with the code of SPEC 8.3 and the keys that something runs.
 func (c *Catalogue) Check(ref protocol.TypeRef) error {
-	if _, ok := c.Lookup(ref); ok {
+	t, known := c.Lookup(ref)
+	if t.Bound() {
 		return nil
 	}
-	return &protocol.Refusal{
-		Type:    protocol.ErrTypeInvalidOperation,
-		Code:    protocol.CodeTypeNotRecognised,
-		Message: fmt.Sprintf("operationType %q is not in the catalogue; known are %s", ref, c.keys()),
+	message := fmt.Sprintf("operationType %q is not in the catalogue; known are %s", ref, c.keys())
+	if known {
+		message = fmt.Sprintf("operationType %q is known, and nothing runs it: bind %q under types: in config.yaml; bound are %s", ref, t.Key, c.keys())
 	}
+	return &protocol.Refusal{Type: protocol.ErrTypeInvalidOperation, Code: protocol.CodeTypeNotRecognised, Message: message}
 }
+
+// CheckOperation refuses an operation whose type Check refuses, or that has a
+// dependency token where its type takes none, with a *protocol.FieldError.
+func (c *Catalogue) CheckOperation(o protocol.Operation) error {
+	if err := c.Check(o.OperationType); err != nil {
+		return err
+	}
+	if t, _ := c.Lookup(o.OperationType); o.DependencyToken != "" && t.Restrictions.Has(protocol.NoToken) {
+		return &protocol.FieldError{
+			Field: "dependencyToken", Value: fmt.Sprintf("%q", o.DependencyToken),
+			Problem: fmt.Sprintf("type %q takes none: leave it out, or %s", t.Key, AllowTokenHint),
+		}
+	}
+	return nil
+}
+
+// AllowTokenHint says how a type is made to take a token.
+const AllowTokenHint = `say "dependencyToken: allowed" for the type in config.yaml`
 
 func (c *Catalogue) keys() string {
 	keys := make([]string, 0, len(c.Types()))

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"math"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -32,10 +33,22 @@ func TestDefaults(t *testing.T) {
 	}, typed("http.request").WithDefaults())
 }
 
+// SPEC 9.2: a workflow has no bound and no retry of its own, and is not paused.
+func TestDefaultsOfAWorkflow(t *testing.T) {
+	t.Parallel()
+	c, err := New(typed("a", func(x *Type) { x.Binding = Binding{Workflow: "W"} }))
+	require.NoError(t, err)
+	require.Equal(t, Type{
+		Key: "a", Label: "a", Restrictions: protocol.Restrictions{protocol.NoPause},
+		Binding: Binding{Workflow: "W", CancelTimeoutSeconds: 60, Retry: Retry{MaxAttempts: 1, InitialSeconds: 1, Backoff: 2, MaxSeconds: 60}},
+	}, c.Types()[0])
+	require.NoError(t, c.Check("a"))
+}
+
 func TestWhatIsSetIsKept(t *testing.T) {
 	t.Parallel()
 	set := Type{
-		Key: "http.request", Number: 100_100, Label: "HTTP request",
+		Key: "http.request", Number: 100_100, Label: "HTTP request", Restrictions: protocol.Restrictions{protocol.NoPause}, AllowToken: true,
 		Binding: Binding{
 			Activity: "Send", TaskQueue: "mail", StartToCloseSeconds: 7, HeartbeatSeconds: 2, CancelTimeoutSeconds: 5,
 			Retry: Retry{MaxAttempts: 1, InitialSeconds: 0.5, Backoff: 1, MaxSeconds: 3600, NonRetryable: []string{"NotFound"}},
@@ -47,6 +60,9 @@ func TestWhatIsSetIsKept(t *testing.T) {
 	}
 	for _, part := range []any{set.Binding, set.Binding.Retry} {
 		for i := range reflect.TypeOf(part).NumField() {
+			if strings.HasPrefix(reflect.TypeOf(part).Field(i).Name, "Workflow") {
+				continue // in place of Activity
+			}
 			require.False(t, reflect.ValueOf(part).Field(i).IsZero(), reflect.TypeOf(part).Field(i).Name)
 		}
 	}
@@ -85,6 +101,13 @@ func TestWrongEntriesAreRefusedByTypeKeyAndValue(t *testing.T) {
 		{"an original number", `type "a": number: 99999 is less than 100000, where a team's own numbers begin`, typed("a", func(x *Type) { x.Number = 99_999 })},
 		{"a negative number", `type "a": number: -1 is less than 100000`, typed("a", func(x *Type) { x.Number = -1 })},
 		{"no activity", `type "a": activity: is missing`, typed("a", func(x *Type) { x.Binding.Activity = "" })},
+		{"an activity and a workflow", `type "a": activity: more than one of activity, workflow and workflows`, typed("a", func(x *Type) { x.Binding.Workflow = "W" })},
+		{"a workflow and a list", `type "a": activity: more than one of`, typed("a", func(x *Type) { x.Binding = Binding{Workflow: "W", Workflows: []Workflow{{Name: "W"}}} })},
+		{"a workflow with a heartbeat", `type "a": heartbeat: 5s is given, and a workflow has none`, typed("a", func(x *Type) { x.Binding = Binding{Workflow: "W", HeartbeatSeconds: 5} })},
+		{"a list beside a task queue", `type "a": taskQueue: "q" is given beside workflows`, typed("a", func(x *Type) { x.Binding = Binding{Workflows: []Workflow{{Name: "W"}}, TaskQueue: "q"} })},
+		{"a list with one twice", `type "a": workflows[1]: "W" is empty or stands there twice`, typed("a", func(x *Type) { x.Binding = Binding{Workflows: []Workflow{{Name: "W"}, {Name: "W"}}} })},
+		{"a list with none", `type "a": workflows[0]: "" is empty`, typed("a", func(x *Type) { x.Binding = Binding{Workflows: []Workflow{{TaskQueue: "q"}}} })},
+		{"a workflow with a negative bound", `type "a": startToClose: -1s is negative`, typed("a", func(x *Type) { x.Binding = Binding{Workflow: "W", StartToCloseSeconds: -1} })},
 		{"negative start to close", `type "a": startToClose: -1s is negative`, typed("a", func(x *Type) { x.Binding.StartToCloseSeconds = -1 })},
 		{"start to close of no length", `type "a": startToClose: 1e-09s is not in 0.001s..315360000s`, typed("a", func(x *Type) { x.Binding.StartToCloseSeconds = 1e-9 })},
 		{"start to close of centuries", `type "a": startToClose: 1e+10s is not in`, typed("a", func(x *Type) { x.Binding.StartToCloseSeconds = 1e10 })},

@@ -22,8 +22,9 @@ type Options struct {
 	// sent; default protocol.DefaultMaxOperationBytes (64 KiB), never more than
 	// protocol.MaxOperationBytes (256 KiB).
 	MaxOperationBytes int
-	// Catalogue refuses unknown types before they are sent; nil leaves that to
-	// the worker, whose word is final in any case (SPEC 8.3).
+	// Catalogue refuses, before they are sent, types that are unknown or that
+	// nothing runs, and a token where the type takes none; nil leaves that to the
+	// worker, whose word is final in any case (SPEC 8.3).
 	Catalogue *catalogue.Catalogue
 	// RetryFor is how long a request that may yet succeed is repeated, counted
 	// from its first failure; default 60 s.

@@ -19,7 +19,8 @@ import (
 // harm.
 //
 // ErrInvalidTransition says that it is not Completed, with
-// protocol.CodeCannotDeleteUnlessCompleted. An *UnansweredError says that the
+// protocol.CodeCannotDeleteUnlessCompleted, or that its type keeps its records,
+// with protocol.CodeCannotDeleteOrCancel. An *UnansweredError says that the
 // server took the request and still shows the operation after Options.RetryFor. A *NoWorkerError says that it may be in a queue that
 // nobody answers for; token says in which, without it all running ones are
 // asked.
@@ -47,6 +48,10 @@ func (c *Client) deleteOnce(ctx context.Context, id, token string) (bool, error)
 		return false, err
 	case there.GetWorkflowExecutionInfo().GetCloseTime() == nil:
 		return false, c.refuseStarted(ctx, id, protocol.ActionDelete)
+	}
+	info := there.GetWorkflowExecutionInfo()
+	if err := protocol.CheckRestricted(id, indexedStatus(info.GetStatus(), ""), c.restrictionsOf(info), protocol.ActionDelete); err != nil {
+		return false, err
 	}
 	latest := there.GetWorkflowExecutionInfo().GetExecution()
 	if err := c.deleteEarlier(ctx, latest); err != nil {

@@ -24,6 +24,7 @@ type deleter struct {
 	runs    []string
 	goneAt  time.Time
 	nothing bool
+	memo    map[string]any
 }
 
 func (d *deleter) DeleteWorkflowExecution(_ context.Context, r *workflowservice.DeleteWorkflowExecutionRequest, _ ...grpc.CallOption) (*workflowservice.DeleteWorkflowExecutionResponse, error) {
@@ -44,7 +45,7 @@ func completed(d *deleter) *fake {
 			if workflowID != id || !d.goneAt.IsZero() && time.Now().After(d.goneAt) {
 				return nil, errGone
 			}
-			return execution(id, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, nil), nil
+			return execution(id, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, d.memo), nil
 		},
 		list: func(query string) (infos []*workflowpb.WorkflowExecutionInfo, _ error) {
 			if !strings.HasPrefix(query, "WorkflowId = 'operation:a'") {
@@ -76,6 +77,18 @@ func TestDeleteRemovesEveryRun(t *testing.T) {
 		require.NoError(t, err)
 		require.False(t, deleted)
 	})
+}
+
+// SPEC 8.3, 9.1: R is no delete.
+func TestDeleteIsRefusedWhereTheTypeKeepsItsRecords(t *testing.T) {
+	t.Parallel()
+	d := &deleter{memo: map[string]any{protocol.RestrictionsMemo: protocol.Restrictions{protocol.NoCancelOrDelete}}}
+	_, err := opclient.New(completed(d), opclient.Options{}).Delete(t.Context(), "a", "t")
+	var refusal *protocol.Refusal
+	require.ErrorAs(t, err, &refusal)
+	require.Equal(t, protocol.CodeCannotDeleteOrCancel, refusal.Code)
+	require.Empty(t, refusal.Allowed)
+	require.Empty(t, d.runs)
 }
 
 func TestDeleteSaysThatItIsStillThere(t *testing.T) {

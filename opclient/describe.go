@@ -21,14 +21,20 @@ import (
 func (c *Client) describedRecord(ctx context.Context, there *workflowservice.DescribeWorkflowExecutionResponse) protocol.Record {
 	info := there.GetWorkflowExecutionInfo()
 	record := c.indexedRecord(info)
+	if isRecurrence(there) && record.SuspendReason == protocol.SuspendPostponed {
+		record.SuspendReason = protocol.SuspendNextOccurrence
+	}
 	c.addInput(ctx, info.GetExecution(), &record)
 	if info.GetCloseTime() != nil {
 		c.addOutcome(ctx, info.GetExecution(), &record)
 		return record
 	}
+	if isRecurrence(there) {
+		return record // its own workflow knows more, and runs no handler
+	}
 	postponed := record.PostponeUntil != nil && record.PostponeUntil.After(time.Now())
 	switch {
-	case handlerOf(there.GetPendingActivities()) != nil:
+	case handlerOf(there.GetPendingActivities()) != nil, len(there.GetPendingChildren()) > 0:
 		record.StatusCode, record.SuspendReason = protocol.InProgress, ""
 	case postponed:
 		record.StatusCode, record.SuspendReason = protocol.Waiting, protocol.SuspendPostponed
@@ -44,6 +50,7 @@ func (c *Client) indexedRecord(info *workflowpb.WorkflowExecutionInfo) protocol.
 	memo, attributes := info.GetMemo(), info.GetSearchAttributes().GetIndexedFields()
 	record := protocol.Record{CreatedOn: instant(info.GetStartTime()), CompletedOn: instant(info.GetCloseTime())}
 	record.ID, _ = protocol.OperationID(info.GetExecution().GetWorkflowId())
+	record.RecurrenceOf, record.Occurrence, _ = protocol.ParseOccurrenceID(record.ID)
 	record.Name = c.memoString(memo, protocol.NameMemo)
 	record.OperationType = protocol.TypeRef(c.memoString(memo, protocol.TypeMemo))
 	if record.OperationType == "" {
@@ -51,6 +58,7 @@ func (c *Client) indexedRecord(info *workflowpb.WorkflowExecutionInfo) protocol.
 	}
 	record.DependencyToken = c.memoString(memo, protocol.TokenMemo)
 	c.decode(memo.GetFields()[protocol.SequenceMemo], &record.Sequence)
+	record.Restrictions = c.restrictionsOf(info)
 	record.OwnerID = c.decodeString(attributes[protocol.OperationOwnerAttribute])
 	record.CorrelationID = c.decodeString(attributes[protocol.CorrelationIDAttribute])
 	record.RegardingObjectID = c.decodeString(attributes[protocol.RegardingObjectAttribute])
@@ -64,6 +72,12 @@ func (c *Client) indexedRecord(info *workflowpb.WorkflowExecutionInfo) protocol.
 		record.SuspendReason = protocol.SuspendPostponed
 	}
 	return record
+}
+
+// restrictionsOf are those of the operation's type, as it was started with.
+func (c *Client) restrictionsOf(info *workflowpb.WorkflowExecutionInfo) (restrictions protocol.Restrictions) {
+	c.decode(info.GetMemo().GetFields()[protocol.RestrictionsMemo], &restrictions)
+	return restrictions
 }
 
 // indexedStatus combines Temporal's status with the coarse one of the search
@@ -182,6 +196,18 @@ func (f *Found) refineScheduled(activity *workflowpb.PendingActivityInfo) {
 			f.Message = activity.GetLastFailure().GetMessage()
 		}
 	}
+}
+
+// progress is what the running handler's last heartbeat tells people; one that
+// cannot be read tells nothing.
+func (c *Client) progress(pending []*workflowpb.PendingActivityInfo) *protocol.Progress {
+	handler := handlerOf(pending)
+	details := handler.GetHeartbeatDetails().GetPayloads()
+	var beat protocol.Heartbeat
+	if len(details) == 0 || !c.decode(details[0], &beat) {
+		return nil
+	}
+	return beat.Progress(instant(handler.GetLastHeartbeatTime()))
 }
 
 func instant(at *timestamppb.Timestamp) *time.Time {

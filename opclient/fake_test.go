@@ -30,6 +30,10 @@ type fake struct {
 	signal   func(workflowID string, argument any) error
 	start    func(client.StartWorkflowOptions, protocol.Operation) error
 	starting func(args []any)
+	raise    func(client.StartWorkflowOptions, protocol.Event) error
+	// raised is the result of an event's workflow; closed is its failure.
+	raised   protocol.EventOutcome
+	count    func(query string) (int64, error)
 	describe func(workflowID string) (*workflowservice.DescribeWorkflowExecutionResponse, error)
 	// describeRun is describe where a run is named.
 	describeRun func(runID string) (*workflowservice.DescribeWorkflowExecutionResponse, error)
@@ -71,6 +75,9 @@ func (f *fake) ExecuteWorkflow(_ context.Context, o client.StartWorkflowOptions,
 	f.note("start " + o.ID)
 	if f.starting != nil {
 		f.starting(args)
+	}
+	if event, ok := args[0].(protocol.Event); ok {
+		return nil, f.raise(o, event)
 	}
 	return nil, f.start(o, args[0].(protocol.Operation))
 }
@@ -160,15 +167,26 @@ func (f *fake) DescribeTaskQueue(context.Context, string, enumspb.TaskQueueType)
 }
 
 func (f *fake) GetWorkflow(context.Context, string, string) client.WorkflowRun {
-	return run{err: f.closed}
+	return run{err: f.closed, outcome: f.raised}
+}
+
+func (f *fake) CountWorkflow(_ context.Context, r *workflowservice.CountWorkflowExecutionsRequest) (*workflowservice.CountWorkflowExecutionsResponse, error) {
+	n, err := f.count(r.Query)
+	return &workflowservice.CountWorkflowExecutionsResponse{Count: n}, err
 }
 
 type run struct {
 	client.WorkflowRun
-	err error
+	err     error
+	outcome protocol.EventOutcome
 }
 
-func (r run) Get(context.Context, any) error { return r.err }
+func (r run) Get(_ context.Context, value any) error {
+	if outcome, ok := value.(*protocol.EventOutcome); ok {
+		*outcome = r.outcome
+	}
+	return r.err
+}
 
 func (f *fake) GetWorkflowHistory(_ context.Context, workflowID, runID string, _ bool, _ enumspb.HistoryEventFilterType) client.HistoryEventIterator {
 	f.note(strings.TrimSpace("history " + workflowID + " " + runID))

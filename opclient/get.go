@@ -47,6 +47,9 @@ type Found struct {
 	// NextAttempt is when the engine tries again, for one that waits for a
 	// retry.
 	NextAttempt *time.Time `json:"nextAttempt,omitempty"`
+	// Progress is how far its handler says that it is, while it is Locked or waits
+	// for the engine's next attempt; nil where it said nothing.
+	Progress *protocol.Progress `json:"progress,omitempty"`
 }
 
 // Get finds an operation by its id: as a workflow of its own, else in the queue
@@ -134,6 +137,9 @@ func (c *Client) execution(ctx context.Context, id string) (Found, error) {
 		}
 		found.Source = FromDescribe
 		found.Record = c.describedRecord(ctx, there)
+	}
+	if found.StatusCode.State() == protocol.Locked {
+		found.Progress = c.progress(there.GetPendingActivities())
 	}
 	found.refine(there.GetPendingActivities())
 	return found, nil

@@ -49,6 +49,8 @@ type queueEntry struct {
 	LastAction *protocol.Taken    `json:"lastAction"`
 	RerunOf    string             `json:"rerunOf"`
 	N          int64              `json:"n"`
+
+	Restrictions protocol.Restrictions `json:"restrictions"`
 }
 
 // record is the operation at a position of the queue, from 1; 0 is the head.
@@ -56,6 +58,7 @@ func (e queueEntry) record(position int, now time.Time) protocol.Record {
 	r := protocol.Record{
 		Operation: e.Operation, Sequence: e.Sequence, CreatedOn: &e.CreatedOn, ModifiedOn: &e.CreatedOn, Position: position,
 		StatusCode: protocol.InProgress, LastAction: e.LastAction, RerunOf: e.RerunOf, N: e.N,
+		Restrictions: e.Restrictions,
 	}
 	if e.LastAction != nil {
 		r.ModifiedOn = &e.LastAction.On

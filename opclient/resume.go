@@ -28,6 +28,10 @@ func (c *Client) attemptNow(ctx context.Context, a action, there *workflowservic
 	if !waitsForAttempt(handler, time.Now()) {
 		return record, false, nil
 	}
+	restrictions := c.restrictionsOf(there.GetWorkflowExecutionInfo())
+	if err := protocol.CheckRestricted(a.id, protocol.Waiting, restrictions, protocol.ActionResume); err != nil {
+		return record, true, err
+	}
 	execution := there.GetWorkflowExecutionInfo().GetExecution()
 	if err := c.unpark(ctx, execution, handler, a.reason); err != nil {
 		return record, true, c.notUnparked(a.id, handler, err)
@@ -92,7 +96,7 @@ func (c *Client) notUnparked(id string, handler *workflowpb.PendingActivityInfo,
 // pending. The engine's own are passed over.
 func handlerOf(pending []*workflowpb.PendingActivityInfo) *workflowpb.PendingActivityInfo {
 	for _, activity := range pending {
-		if activity.GetActivityType().GetName() != protocol.ReadCheckpointActivity {
+		if !protocol.IsEngineActivity(activity.GetActivityType().GetName()) {
 			return activity
 		}
 	}

@@ -92,6 +92,23 @@ func TestResumeLetsGoWhatAPersonPausedAtTheServer(t *testing.T) {
 	require.Equal(t, []string{"unpause 5"}, service.calls)
 }
 
+// SPEC 8.3, 9.1: the workflow is not asked, and its type forbids it all the same.
+func TestResumeBringsNoAttemptForwardWhereTheTypeForbidsIt(t *testing.T) {
+	t.Parallel()
+	service := &attempts{}
+	f := retrying(service, enumspb.PENDING_ACTIVITY_STATE_SCHEDULED)
+	describe := f.describe
+	f.describe = func(id string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+		there, err := describe(id)
+		there.WorkflowExecutionInfo.Memo = &commonpb.Memo{Fields: payloads(map[string]any{protocol.RestrictionsMemo: protocol.Restrictions{protocol.NoControl}})}
+		return there, err
+	}
+	_, err := opclient.New(f, opclient.Options{}).Resume(t.Context(), "a", "", "")
+	require.ErrorIs(t, err, opclient.ErrInvalidTransition)
+	require.ErrorContains(t, err, "may not be cancelled, paused or resumed")
+	require.Empty(t, service.calls)
+}
+
 func TestResumeAsksTheWorkflowWhereTheHandlerRuns(t *testing.T) {
 	t.Parallel()
 	service := &attempts{}

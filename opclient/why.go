@@ -37,7 +37,7 @@ func (c *Client) Why(ctx context.Context, id, token string) (Explained, error) {
 	if of := queueOf(found, token); of != "" && !found.StatusCode.Terminal() {
 		c.addToken(ctx, of, &e)
 	}
-	situation := protocol.Situation{Record: e.Record, Hold: e.Hold, Failure: e.Failure, NextAttempt: e.NextAttempt}
+	situation := protocol.Situation{Record: e.Record, Hold: e.Hold, Failure: e.Failure, NextAttempt: e.NextAttempt, Progress: e.Progress}
 	if e.Blocker != nil {
 		situation.Blocker = &e.Blocker.Record
 	}

@@ -33,6 +33,7 @@ func TestMessagesOfTheDocsAreRead(t *testing.T) {
 		for name, message := range map[string]any{
 			"Operation": &Operation{}, "Record": &Record{}, "Reject": &Reject{}, "SerializerState": &SerializerState{},
 			"Refusal": &Refusal{}, "HandlerInput": &HandlerInput{}, "FailureDetails": &FailureDetails{}, "Heartbeat": &Heartbeat{}, "QueuePage": &QueuePage{}, "ControlRequest": &ControlRequest{},
+			"Event": &Event{}, "EventOutcome": &EventOutcome{},
 		} {
 			decoder := json.NewDecoder(strings.NewReader(block))
 			decoder.DisallowUnknownFields()

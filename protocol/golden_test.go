@@ -74,9 +74,29 @@ func succeededRecord() Record {
 func failedRecord() Record {
 	return Record{
 		Operation: Operation{ID: "a2", OperationType: "100100"}, StateCode: Completed, StatusCode: Failed,
+		TypeKey: "invoice.send", TypeNumber: 100_100, Restrictions: Restrictions{NoCancelOrDelete},
 		HostID: "worker-2@host", CreatedOn: at(0), StartedOn: at(time.Second), CompletedOn: at(90 * time.Second),
 		ModifiedOn: at(90 * time.Second), ExecutionTimeSpan: 60, RetryCount: 3, ErrorCode: "503",
 		Message: "POST https://example.com/invoices: 503 Service Unavailable", FriendlyMessage: "The invoice service is down.",
+	}
+}
+
+func recurringRecord() Record {
+	return Record{
+		Operation: Operation{
+			ID: "nightly", OperationType: "http.request", DependencyToken: "customer-42",
+			RecurrencePattern: "FREQ=DAILY", RecurrenceStartTime: at(-48 * time.Hour), PostponeUntil: at(24 * time.Hour),
+		},
+		StateCode: Suspended, StatusCode: Waiting, SuspendReason: SuspendNextOccurrence,
+		CreatedOn: at(-72 * time.Hour), StartedOn: at(-48 * time.Hour), ModifiedOn: at(time.Minute), Occurrence: 3,
+		LastOccurrence: &OccurrenceEnd{ID: "occurrence:3:nightly", StatusCode: Failed, On: *at(time.Minute), Message: "its token refused it"},
+	}
+}
+
+func occurrenceRecord() Record {
+	return Record{
+		Operation: Operation{ID: "occurrence:3:nightly", OperationType: "http.request", DependencyToken: "customer-42", CorrelationID: "nightly"},
+		StateCode: Ready, StatusCode: WaitingForResources, CreatedOn: at(0), ModifiedOn: at(0), RecurrenceOf: "nightly", Occurrence: 3, Position: 1,
 	}
 }
 
@@ -124,18 +144,33 @@ func goldens() map[string]any {
 			Stops:   []Stop{{OperationType: "bulk.email", On: day, Reason: "the mail server is blocked", Identity: "ops@host"}, {On: day}},
 			Problem: "task queues that serve other types too are not stopped: office", Refused: "action: is neither \"stop\" nor \"start\" (got \"halt\")",
 		},
-		"apply-stops-request.json": ApplyStopsRequest{Limited: []string{"mail"}, Unlimited: []string{"office"}, Started: []string{"bulk.email"}, Reason: "the mail server is blocked"},
-		"apply-stops-reply.json":   ApplyStopsReply{Resumed: 3, Problem: "task queue \"mail\": permission denied"},
-		"postpone-started.json":    PostponeRequest{Until: day},
-		"record-queued.json":       queued,
-		"record-succeeded.json":    succeededRecord(),
-		"record-failed.json":       failedRecord(),
+		"apply-stops-request.json":   ApplyStopsRequest{Limited: []string{"mail"}, Unlimited: []string{"office"}, Started: []string{"bulk.email"}, Reason: "the mail server is blocked"},
+		"apply-stops-reply.json":     ApplyStopsReply{Resumed: 3, Problem: "task queue \"mail\": permission denied"},
+		"postpone-started.json":      PostponeRequest{Until: day},
+		"record-queued.json":         queued,
+		"record-succeeded.json":      succeededRecord(),
+		"record-failed.json":         failedRecord(),
+		"record-recurring.json":      recurringRecord(),
+		"record-occurrence.json":     occurrenceRecord(),
+		"set-recurrence.json":        SetRecurrenceRequest{RecurrencePattern: "FREQ=WEEKLY;BYDAY=MO", RecurrenceStartTime: at(time.Hour), Reason: "too often", Identity: "ops@host"},
+		"set-recurrence-queued.json": SetRecurrenceRequest{OperationID: "a1", RecurrencePattern: "FREQ=DAILY"},
+		"occurrence-request.json": OccurrenceRequest{
+			Operation: occurrenceRecord().Operation, DecidedOn: day, WaitSeconds: 10,
+		},
+		"submit-occurrence-reply.json": SubmitOccurrenceReply{Taken: true},
+		"find-occurrence-reply.json":   FindOccurrenceReply{Found: true, Closed: true, Status: Failed, Refused: "its record is no longer retained"},
+		"act-on-occurrence.json": OccurrenceActionRequest{
+			OperationID: "occurrence:3:nightly", Token: "customer-42", Action: ActionPostpone, Until: *at(time.Hour), Reason: "bank holiday", Identity: "ops@host",
+		},
+		"next-point-request.json":     NextPointRequest{RecurrencePattern: "FREQ=DAILY", Anchor: day, After: *at(time.Hour)},
+		"next-point-reply.json":       NextPointReply{Point: at(24 * time.Hour)},
+		"start-recurrence-reply.json": StartRecurrenceReply{Duplicate: true, Refused: "another operation has the id \"nightly\"", Type: ErrTypeDuplicateID},
 		"serializer-state.json": SerializerState{
 			Token: "customer-42", Refused: "start input: token \"other\" belongs to another workflow id", ChainStartedOn: day,
 			Head: &head, HeadSince: at(time.Minute), Queued: 2, Pages: 1, Ending: 1,
 			Hold: &Hold{On: day, Reason: "maintenance"}, Failure: &FailureHold{On: day, OperationID: "a2", Sequence: 1_896_076_800_000_002},
 			Policy: Policy{OnFailure: HoldOnFailure, MaxQueued: maxQueued}, NextSequence: 1_896_076_800_000_005,
-			Counts: Counts{Accepted: 5, Duplicates: 1, Rejected: 1, Succeeded: 1, Failed: 2, Canceled: 3, UnknownFields: 4, Runs: 2},
+			Counts: Counts{Accepted: 5, Duplicates: 1, Rejected: 1, Succeeded: 1, Failed: 2, Canceled: 3, Recurring: 6, UnknownFields: 4, Runs: 2},
 			Predecessor: Predecessor{
 				Look: PredecessorTerminated, RunID: "0198c2c8-6a1c-7b5e-9a51-0123456789ab", Status: "Terminated", ByServer: true,
 				Identity: "ops@host", Reason: "maintenance", Queued: 3,
@@ -161,6 +196,7 @@ func goldens() map[string]any {
 			At: at(time.Hour), Counted: &uncounted, Checkpoint: json.RawMessage(`{"line":40}`),
 		},
 		"heartbeat.json": Heartbeat{Checkpoint: json.RawMessage(`{"line":40}`), Done: 40, Total: 100, Note: "invoices", Seconds: 12.5},
+		"progress.json":  *Heartbeat{Done: 40, Total: 100, Note: "invoices"}.Progress(at(time.Minute)),
 		"read-operation-request.json": ReadOperationRequest{
 			Rerun: RerunRequest{OperationID: "a1", NewID: "a1-again"}, UpdateID: "0198c2c8-6a1c-7b5e-9a51-0123456789ab",
 		},
@@ -196,6 +232,14 @@ func goldens() map[string]any {
 			Found: true, Closed: true, Status: Succeeded, Token: "customer-42", Sequence: 1_896_076_800_000_001,
 			ContentHash: fullOperation().ContentHash(),
 		},
+		"workflow-data.json": WorkflowData{WorkflowType: "OrderFulfilment", TaskQueue: "orders", Input: json.RawMessage(`{"order":42}`)},
+		"event.json": Event{
+			ID: "update-42", MessageName: "update", PrimaryEntityType: "account", RegardingObjectID: "42", Data: json.RawMessage(`{"name":"Zoë"}`),
+			OwnerID: "team/sales", RequestID: "request-9", CorrelationID: "order-3", Depth: 1,
+		},
+		"event-outcome.json": EventOutcome{Handlers: []EventHandled{
+			{Handler: "account-sync", Operation: &handle}, {Handler: "audit", Error: "dependencyToken: {ownerId} is empty"},
+		}},
 		"operation-closed.json": OperationClosed{ID: "a1", Status: Succeeded, CompletedOn: at(3 * time.Second)},
 		"handle.json":           handle,
 		"await-handle.json":     AwaitHandleRequest{Handle: handle, MustSucceed: true},
@@ -389,7 +433,11 @@ func TestNamesOnTheWire(t *testing.T) {
 		ContentHashMemo: "contentHash", TokenMemo: "dependencyToken", SequenceMemo: "sequence", NameMemo: "name", TypeMemo: "operationType",
 		PrependUpdateName: "prepend", RecoverRunActivity: "RecoverRun",
 		BacklogPageWorkflow: "BacklogPage", LoadPageActivity: "LoadPage", FindInPagesActivity: "FindInPages",
-		PageWorkflowID("r", 3):    "page:r:3",
+		PageWorkflowID("r", 3): "page:r:3",
+		EventWorkflow:          "Event", EventWorkflowID("e"): "event:e", EventTypeKey("audit"): "event.audit", EventOperationID("e", "audit"): "e~audit",
+		SubmitForEventActivity: "SubmitForEvent", ErrTypeEventIncomplete: "EventIncomplete",
+		HandlerWorkflowID("a", 2): "handler:2:a", RestrictionsMemo: "restrictions",
+		string(NoControl): "noControl", string(NoCancelOrDelete): "noCancelOrDelete", string(NoToken): "noToken", string(NoPause): "noPause",
 		SerializerWorkflowID("t"): "token:t", OperationWorkflowID("a"): "operation:a",
 	} {
 		require.Equal(t, want, got)

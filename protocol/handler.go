@@ -48,6 +48,17 @@ type HandlerInput struct {
 	Checkpoint json.RawMessage `json:"checkpoint,omitempty"`
 }
 
+// WorkflowData is the data of an operation that names the workflow that runs it,
+// as those of the type "workflow" do. Only workflows on the type's list are run.
+type WorkflowData struct {
+	// WorkflowType is the registered name of the workflow.
+	WorkflowType string `json:"workflowType"`
+	// TaskQueue tells two of that name apart; absent, the first on the list is run.
+	TaskQueue string `json:"taskQueue,omitempty"`
+	// Input is the workflow's one argument, any JSON; absent, it is called without.
+	Input json.RawMessage `json:"input,omitempty"`
+}
+
 // HandlerResult is what a handler's activity returns when it succeeded.
 type HandlerResult struct {
 	// Result is any JSON of at most 256 KiB.

@@ -20,6 +20,12 @@ const (
 	// BacklogPageWorkflow holds a part of a long queue until its operations are
 	// taken back. Its start input is the page.
 	BacklogPageWorkflow = "BacklogPage"
+	// EventWorkflow submits an operation for each handler of an Event, which is its
+	// start input, and answers an EventOutcome.
+	EventWorkflow = "Event"
+	// RecurrenceWorkflow makes the occurrences of one recurring operation. Its
+	// start input is the operation, its workflow id that of an Operation.
+	RecurrenceWorkflow = "Recurrence"
 )
 
 // SubmitSignalName is the signal that submits operations to a Serializer. Its
@@ -63,7 +69,45 @@ const (
 	// ReadCheckpointActivity reads the last heartbeat of a running handler: a
 	// ReadCheckpointRequest, answered by a Heartbeat.
 	ReadCheckpointActivity = "ReadCheckpoint"
+	// SubmitForEventActivity submits the operation of an event's handler: an array of
+	// it, answered by its Handle in an array.
+	SubmitForEventActivity = "SubmitForEvent"
 )
+
+// The engine's activities for recurring operations.
+const (
+	// StartRecurrenceActivity starts a recurring operation that was submitted to a
+	// token: an Operation, answered by a StartRecurrenceReply.
+	StartRecurrenceActivity = "StartRecurrence"
+	// NextPointActivity computes the next point of a recurrence's grid: a
+	// NextPointRequest, answered by a NextPointReply.
+	NextPointActivity = "NextPoint"
+	// SubmitOccurrenceActivity submits an occurrence to its token: an
+	// OccurrenceRequest, answered by a SubmitOccurrenceReply.
+	SubmitOccurrenceActivity = "SubmitOccurrence"
+	// FindOccurrenceActivity looks at an occurrence, wherever it is: an
+	// OccurrenceRequest, answered by a FindOccurrenceReply.
+	FindOccurrenceActivity = "FindOccurrence"
+	// ActOnOccurrenceActivity asks something of an occurrence, wherever it is: an
+	// OccurrenceActionRequest, answered by its Record.
+	ActOnOccurrenceActivity = "ActOnOccurrence"
+)
+
+// IsEngineActivity says that an activity is one of the engine's own, and not the
+// handler of an operation.
+func IsEngineActivity(name string) bool {
+	switch name {
+	case AwaitOperationActivity, FindPredecessorActivity, RebuildTokenActivity, ReadOperationActivity,
+		RecoverRunActivity, LoadPageActivity, FindInPagesActivity, ReadCheckpointActivity,
+		ApplyStopsActivity, SubmitForEventActivity, StartRecurrenceActivity, NextPointActivity, SubmitOccurrenceActivity, FindOccurrenceActivity, ActOnOccurrenceActivity:
+		return true
+	}
+	return false
+}
+
+// OccurrenceDoneSignalName tells a Recurrence that an occurrence of it is about to
+// close: an OperationClosed. It is a hint: the recurrence asks the server.
+const OccurrenceDoneSignalName = "occurrenceDone"
 
 // ReleasePageSignalName tells a BacklogPage that its operations were taken back.
 const ReleasePageSignalName = "release"
@@ -80,6 +124,9 @@ const (
 	PauseUpdateName    = "pause"
 	ResumeUpdateName   = "resume"
 	PostponeUpdateName = "postpone"
+	// SetRecurrenceUpdateName changes a recurring operation; any other refuses it
+	// with CodeCannotUpdateNonrecurring.
+	SetRecurrenceUpdateName = "setRecurrence"
 )
 
 // Updates of a token, on Serializer. RerunUpdateName answers the new operation's
@@ -147,4 +194,6 @@ const (
 	NameMemo = "name"
 	// TypeMemo is the operation's type, as submitted.
 	TypeMemo = "operationType"
+	// RestrictionsMemo are the Restrictions of its type, absent without any.
+	RestrictionsMemo = "restrictions"
 )

@@ -97,6 +97,9 @@ func TestOutput(t *testing.T) {
 		"show-failed.txt":      "show f",
 		"show-failed.json":     "show f -o json",
 		"show-queued.txt":      "show d --token customer-42",
+		"show-running.txt":     "show b",
+		"show-running.json":    "show b -o json",
+		"why-running.txt":      "why b",
 		"token-show.txt":       "token show customer-42",
 		"token-rejects.txt":    "token rejects customer-42",
 		"token-rejects.jsonl":  "token rejects customer-42 -o jsonl",
@@ -120,10 +123,16 @@ func TestOutput(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := start(t, site(), "", strings.Fields(args)...)
+			world := func() *fake {
+				if strings.Contains(name, "running") {
+					return runningSite(half, half, half)
+				}
+				return site()
+			}
+			r := start(t, world(), "", strings.Fields(args)...)
 			require.Zero(t, r.code, r.stderr)
 			golden(t, name, r.stdout)
-			r = start(t, site(), "", append(strings.Fields(args), "-o", "none")...)
+			r = start(t, world(), "", append(strings.Fields(args), "-o", "none")...)
 			require.Zero(t, r.code)
 			require.Empty(t, r.stdout+r.stderr)
 		})

@@ -29,7 +29,7 @@ const exitHelp = `Exit codes:
   1    an error, such as a server that cannot be reached, no worker to answer, a
        workflow that is busy (try again), or a question that was answered no
   2    the command line is wrong
-  3    the operation ended Failed or Canceled (wait, and submit with --wait)
+  3    the operation ended Failed or Canceled (wait, submit --wait and show --watch)
   4    no such operation or token
   5    refused: a limit, a form, an id that is taken, a state that does not allow it,
        a run that cannot be recovered

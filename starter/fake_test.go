@@ -39,11 +39,17 @@ type fake struct {
 	// serializers are the tokens that run.
 	serializers []string
 	deleted     map[string]bool
+	// outcome is what an event became; raised counts them.
+	outcome protocol.EventOutcome
+	raised  int
 	// operator is what setup looks at, and patient what doctor does.
 	operator *operator
 	patient  *patient
-	// terminal says that a person sits at stdin.
-	terminal bool
+	// terminal says that a person sits at stdin, screen that one sits at stdout.
+	terminal, screen bool
+	// beats are the heartbeats of the handler of operation "b", one for each look;
+	// after the last one it has succeeded.
+	beats []protocol.Heartbeat
 }
 
 func (f *fake) Close() {}
@@ -58,15 +64,19 @@ func (f *fake) SignalWithStartWorkflow(context.Context, string, string, any, cli
 	return nil, f.refusal
 }
 
-func (f *fake) ExecuteWorkflow(context.Context, client.StartWorkflowOptions, any, ...any) (client.WorkflowRun, error) {
+func (f *fake) ExecuteWorkflow(_ context.Context, _ client.StartWorkflowOptions, workflow any, _ ...any) (client.WorkflowRun, error) {
+	if workflow == protocol.EventWorkflow {
+		f.raised++
+	}
 	return nil, f.refusal
 }
 
 func (f *fake) DescribeWorkflowExecution(_ context.Context, workflowID, runID string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
 	id, isOperation := protocol.OperationID(workflowID)
-	record, ok := f.records[id]
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	pending := f.beat(id)
+	record, ok := f.records[id]
 	if isOperation && (!ok || f.deleted[id]) {
 		return nil, serviceerror.NewNotFound("none")
 	}
@@ -86,7 +96,24 @@ func (f *fake) DescribeWorkflowExecution(_ context.Context, workflowID, runID st
 		info.Memo = &commonpb.Memo{Fields: map[string]*commonpb.Payload{}}
 		info.Memo.Fields[protocol.TokenMemo], _ = converter.GetDefaultDataConverter().ToPayload("customer-42")
 	}
-	return &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: info}, nil
+	return &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: info, PendingActivities: pending}, nil
+}
+
+// beat is the running handler with its next heartbeat.
+func (f *fake) beat(id string) []*workflowpb.PendingActivityInfo {
+	if id != "b" || f.beats == nil {
+		return nil
+	}
+	if len(f.beats) == 0 {
+		f.records[id] = record(id, protocol.Succeeded)
+		return nil
+	}
+	details, _ := converter.GetDefaultDataConverter().ToPayloads(f.beats[0])
+	f.beats = f.beats[1:]
+	return []*workflowpb.PendingActivityInfo{{
+		State: enumspb.PENDING_ACTIVITY_STATE_STARTED, Attempt: 2, LastWorkerIdentity: "7@host", HeartbeatDetails: details,
+		LastHeartbeatTime: timestamppb.New(*at("08:10:00")), LastStartedTime: timestamppb.New(*at("08:05:00")),
+	}}
 }
 
 func (f *fake) QueryWorkflow(_ context.Context, workflowID, _, name string, args ...any) (converter.EncodedValue, error) {
@@ -172,11 +199,21 @@ func (s server) DeleteWorkflowExecution(_ context.Context, r *workflowservice.De
 	return nil, nil
 }
 
-func (f *fake) GetWorkflow(context.Context, string, string) client.WorkflowRun { return closedRun{} }
+func (f *fake) GetWorkflow(context.Context, string, string) client.WorkflowRun {
+	return closedRun{outcome: f.outcome}
+}
 
-type closedRun struct{ client.WorkflowRun }
+type closedRun struct {
+	client.WorkflowRun
+	outcome protocol.EventOutcome
+}
 
-func (closedRun) Get(context.Context, any) error { return nil }
+func (r closedRun) Get(_ context.Context, value any) error {
+	if outcome, ok := value.(*protocol.EventOutcome); ok {
+		*outcome = r.outcome
+	}
+	return nil
+}
 
 // environment is a fixed environment.
 type environment map[string]string
@@ -215,8 +252,8 @@ func startIn(ctx context.Context, t *testing.T, f *fake, env environment, stdin 
 			return f.dialled(ctx, o)
 		},
 	}
-	if f != nil && f.terminal {
-		a.terminal = func(stream any) bool { return stream == a.stdin }
+	if f != nil && (f.terminal || f.screen) {
+		a.terminal = func(stream any) bool { return f.terminal && stream == a.stdin || f.screen && stream == a.stdout }
 	}
 	code := a.run(ctx, args)
 	return result{code, stdout.String(), stderr.String()}

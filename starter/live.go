@@ -14,11 +14,8 @@ import (
 	"golang.org/x/term"
 
 	"github.com/seriatim-go/seriatim/internal/attributes"
+	"github.com/seriatim-go/seriatim/opclient"
 )
-
-// leastInterval is how often the server's index may be asked: it takes some ten
-// requests a second of a whole namespace.
-const leastInterval = 2 * time.Second
 
 const liveHelp = `
 
@@ -35,12 +32,12 @@ type liveFlags struct {
 func (f *liveFlags) add(c *cobra.Command) {
 	c.Long += liveHelp
 	c.Flags().BoolVarP(&f.on, "watch", "w", false, "show it again and again, until Ctrl-C")
-	c.Flags().DurationVar(&f.every, "interval", leastInterval, "how often --watch looks; 2s at the least")
+	c.Flags().DurationVar(&f.every, "interval", opclient.LeastWatch, "how often --watch looks; 2s at the least")
 }
 
 func (f *liveFlags) check(a *app) error {
-	if f.every < leastInterval {
-		return usagef("--interval: %s is under the least, %s", f.every, leastInterval)
+	if f.every < opclient.LeastWatch {
+		return usagef("--interval: %s is under the least, %s", f.every, opclient.LeastWatch)
 	}
 	if f.on && a.output != outputText {
 		return usagef("--watch is for people: it does not go with --output %s", a.output)

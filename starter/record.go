@@ -20,13 +20,26 @@ type recordOutput struct {
 	Source      opclient.Source `json:"source,omitempty"`
 	WorkflowID  string          `json:"workflowId,omitempty"`
 	NextAttempt *time.Time      `json:"nextAttempt,omitempty"`
+	// Progress is how far a running handler says that it is.
+	Progress *protocol.Progress `json:"progress,omitempty"`
 }
 
 func outputOf(found opclient.Found) recordOutput {
 	return recordOutput{
 		Record: found.Record, State: found.StateCode.String(), Status: found.StatusCode.String(),
-		Source: found.Source, WorkflowID: found.WorkflowID, NextAttempt: found.NextAttempt,
+		Source: found.Source, WorkflowID: found.WorkflowID, NextAttempt: found.NextAttempt, Progress: found.Progress,
 	}
+}
+
+// typeText is the type by key and number, as far as they are known.
+func typeText(r protocol.Record) string {
+	switch {
+	case r.TypeKey == "":
+		return string(r.OperationType)
+	case r.TypeNumber == 0:
+		return r.TypeKey
+	}
+	return fmt.Sprintf("%s (%d)", r.TypeKey, r.TypeNumber)
 }
 
 // printRecord prints one operation.
@@ -43,9 +56,11 @@ func (a *app) writeRecord(w io.Writer, found opclient.Found) {
 	fmt.Fprintf(w, "%-16s%s (%s)\n", "status", status, found.StateCode)
 	writePairs(w, []pair{
 		{"why", why(found)},
+		{"progress", progressText(found.Progress)},
 		{"id", r.ID},
 		{"name", r.Name},
-		{"type", string(r.OperationType)},
+		{"type", typeText(r)},
+		{"restrictions", restrictionsText(r.Restrictions)},
 		{"token", r.DependencyToken},
 		{"error code", r.ErrorCode},
 		{"message", r.Message},
@@ -58,6 +73,11 @@ func (a *app) writeRecord(w io.Writer, found opclient.Found) {
 		{"host", r.HostID},
 		{"postponed until", instant(r.PostponeUntil)},
 		{"deadline", instant(r.Deadline)},
+		{"recurrence", ruleText(r)},
+		{"first on", instant(r.RecurrenceStartTime)},
+		{"occurrence of", r.RecurrenceOf},
+		{"occurrence", number(int(r.Occurrence))},
+		{"last occurrence", lastOccurrenceText(r.LastOccurrence)},
 		{"last action", takenText(r.LastAction)},
 		{"rerun of", r.RerunOf},
 		{"priority", number(r.Priority)},
@@ -86,12 +106,26 @@ func why(found opclient.Found) string {
 		return fmt.Sprintf("retrying at %s", instant(found.NextAttempt))
 	case r.SuspendReason == protocol.SuspendPostponed:
 		return "postponed until " + instant(r.PostponeUntil)
+	case r.SuspendReason == protocol.SuspendNextOccurrence:
+		return "next occurrence at " + instant(r.PostponeUntil)
 	case r.SuspendReason != "":
 		return string(r.SuspendReason)
 	case r.StatusCode == protocol.WaitingForResources && (found.Source == opclient.FromQuery || found.Source == opclient.FromDescribe):
 		return "no worker has taken it yet"
 	}
 	return ""
+}
+
+// progressText is how far a running handler says that it is, and when that was.
+func progressText(p *protocol.Progress) string {
+	if p == nil {
+		return ""
+	}
+	text := p.String()
+	if p.ReportedOn != nil {
+		text += ", as of " + instant(p.ReportedOn)
+	}
+	return text
 }
 
 // queuedWhy says what a queued operation waits for, besides its turn.

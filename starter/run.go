@@ -75,7 +75,7 @@ returns as soon as the operation is durable, whether or not a worker is running.
 The connection is that of the temporal command line: flags go over environment
 variables (TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_API_KEY,
 TEMPORAL_TLS_…), these over the profile in its configuration file. The worker's
-config.yaml is read by doctor --config only.
+config.yaml is read only by commands that have --config.
 
 Without a worker submitting works all the same; show, why, list and token show
 answer from what the server holds, and say so.
@@ -88,12 +88,14 @@ const rootExample = `  starter setup
   starter doctor
   starter submit --type http.request --token customer-42 --data '{"url":"https://example.com/hook"}'
   starter submit --file deliveries.jsonl
+  starter raise --message update --entity account --record 42 --data '{"name":"Zoe"}'
   starter list --token customer-42
   starter token show customer-42
   starter why 0198c2f4-7d1e-7f6a-9a51-0f3c1f0f8a11 --token customer-42
   starter token hold customer-42 --until 2h --reason stocktaking
   starter cancel --owner ada --older-than 168h
   starter recover customer-42 --dry-run
+  starter submit --type http.request --id nightly --recurrence 'FREQ=DAILY;BYHOUR=2' --data @request.json
   starter verify --all
   TEMPORAL_ADDRESS=temporal.example.com:7233 starter list --status failed`
 
@@ -116,9 +118,10 @@ func (a *app) rootCommand() *cobra.Command {
 	flags.StringVar(&a.color, "color", "auto", "colour in text output: always, never or auto; NO_COLOR turns auto off")
 	root.PersistentPreRunE = func(*cobra.Command, []string) error { return a.checkOutput() }
 	root.AddCommand(
-		a.submitCommand(), a.showCommand(), a.listCommand(), a.waitCommand(),
-		a.whyCommand(), a.tokenCommand(), a.recoverCommand(), a.verifyCommand(), a.serviceCommand(),
+		a.submitCommand(), a.raiseCommand(), a.showCommand(), a.listCommand(), a.waitCommand(),
+		a.whyCommand(), a.typesCommand(), a.handlersCommand(), a.tokenCommand(), a.recoverCommand(), a.verifyCommand(), a.serviceCommand(),
 		a.cancelCommand(), a.postponeCommand(), a.pauseCommand(), a.resumeCommand(), a.rerunCommand(), a.deleteCommand(),
+		a.recurrenceCommand(),
 		a.setupCommand(), a.doctorCommand(),
 	)
 	a.rename(root)

@@ -53,6 +53,9 @@ func (o *operator) AddSearchAttributes(_ context.Context, r *operatorservice.Add
 func (f *fake) OperatorService() operatorservice.OperatorServiceClient { return f.operator }
 
 func (f *fake) CountWorkflow(context.Context, *workflowservice.CountWorkflowExecutionsRequest) (*workflowservice.CountWorkflowExecutionsResponse, error) {
+	if f.operator == nil {
+		return &workflowservice.CountWorkflowExecutionsResponse{Count: 3}, f.refusal
+	}
 	if f.operator.early > 0 {
 		f.operator.early--
 		return nil, serviceerror.NewInvalidArgument("no mapping defined for QueueDepth")

@@ -30,13 +30,19 @@ Lines of one token are submitted in the order of the file. A line that breaks a
 rule, or has a field that is not known, is refused by its number on stderr, and
 the others go on (exit code 6).
 
+With --recurrence the operation is run again and again: each occurrence is an
+operation of its own, "occurrence:1:ID", "occurrence:2:ID" and so on, of the same
+token. "starter show ID" says when the next one is.
+
 A form or limit is checked before anything is sent. Whether the worker knows the
 type, and whether the token has another operation with this id, shows with
---wait, "starter show" and "starter token rejects".`
+--wait, "starter show" and "starter token rejects". With --config a type that the
+worker's configuration does not bind is refused here, with those that it does.`
 
 const submitExample = `  starter submit --type http.request --data '{"url":"https://example.com/hook"}'
   starter submit --type http.request --token customer-42 --id a1 --data @request.json --wait
   starter submit --type http.request --token customer-42 --postpone-until 2h --data @request.json
+  starter submit --type http.request --id nightly --recurrence 'FREQ=DAILY' --recurrence-start 2030-01-31T02:00:00Z --data @request.json
   starter submit --file deliveries.jsonl
   generate | starter submit --file - -o jsonl`
 
@@ -45,10 +51,12 @@ type submitFlags struct {
 	file              string
 	wait              bool
 	maxOperationBytes int
+	config            string
 
 	operation               protocol.Operation
 	operationType, data     string
 	postponeUntil, deadline string
+	recurrenceStart         string
 }
 
 func (a *app) submitCommand() *cobra.Command {
@@ -66,6 +74,7 @@ func (a *app) submitCommand() *cobra.Command {
 	c.Flags().StringVar(&f.file, "file", "", "JSON Lines to submit; - is stdin")
 	c.Flags().BoolVar(&f.wait, "wait", false, "wait for the end and show the outcome (exit code 3: Failed or Canceled)")
 	c.Flags().IntVar(&f.maxOperationBytes, "max-operation-bytes", protocol.DefaultMaxOperationBytes, "refuse larger operations; at most 262144")
+	checkFlag(c, &f.config)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if c.Flags().Changed("file") {
 			if given := changed(c, single); len(given) > 0 {
@@ -96,7 +105,8 @@ func (f *submitFlags) addOperation(flags *pflag.FlagSet) {
 	flags.IntVar(&o.Depth, "depth", 0, "operations of this correlation that led to it")
 	flags.IntVar(&o.Priority, "priority", 0, "1 (first) to 5, among tokens and free operations")
 	flags.StringVar(&o.FairnessKey, "fairness-key", "", "group that shares a task queue fairly")
-	flags.StringVar(&o.RecurrencePattern, "recurrence", "", "RRULE (not available in this version)")
+	flags.StringVar(&o.RecurrencePattern, "recurrence", "", "run it again and again: an RRULE such as FREQ=DAILY;INTERVAL=2, in UTC")
+	flags.StringVar(&f.recurrenceStart, "recurrence-start", "", "first instant of the recurrence: RFC 3339, or a duration from now (default now)")
 }
 
 // changed lists the flags of a set that were given.
@@ -122,6 +132,9 @@ func (a *app) build(c *cobra.Command, f submitFlags) (o protocol.Operation, err 
 		}
 	}
 	if o.PostponeUntil, err = optionalInstant("postpone-until", f.postponeUntil); err != nil {
+		return o, err
+	}
+	if o.RecurrenceStartTime, err = optionalInstant("recurrence-start", f.recurrenceStart); err != nil {
 		return o, err
 	}
 	o.Deadline, err = optionalInstant("deadline", f.deadline)
@@ -154,7 +167,11 @@ func (a *app) submitOne(c *cobra.Command, f submitFlags) error {
 	if err != nil {
 		return err
 	}
-	operations, closeClient, err := a.connect(c, opclient.Options{MaxOperationBytes: f.maxOperationBytes})
+	known, err := a.catalogueOf(f.config)
+	if err != nil {
+		return err
+	}
+	operations, closeClient, err := a.connect(c, opclient.Options{MaxOperationBytes: f.maxOperationBytes, Catalogue: known})
 	if err != nil {
 		return err
 	}

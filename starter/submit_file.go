@@ -37,7 +37,11 @@ func (a *app) submitFile(c *cobra.Command, f submitFlags) error {
 		return err
 	}
 	defer closeInput()
-	operations, closeClient, err := a.connect(c, opclient.Options{MaxOperationBytes: f.maxOperationBytes, Notice: a.fewNotes()})
+	known, err := a.catalogueOf(f.config)
+	if err != nil {
+		return err
+	}
+	operations, closeClient, err := a.connect(c, opclient.Options{MaxOperationBytes: f.maxOperationBytes, Notice: a.fewNotes(), Catalogue: known})
 	if err != nil {
 		return err
 	}

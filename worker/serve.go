@@ -10,6 +10,9 @@ import (
 	"go.temporal.io/sdk/worker"
 
 	"github.com/seriatim-go/seriatim/activities"
+	"github.com/seriatim-go/seriatim/activities/mail"
+	"github.com/seriatim-go/seriatim/activities/propagate"
+	"github.com/seriatim-go/seriatim/activities/sqlimport"
 	"github.com/seriatim-go/seriatim/catalogue"
 	"github.com/seriatim-go/seriatim/internal/config"
 	"github.com/seriatim-go/seriatim/opclient"
@@ -35,7 +38,11 @@ const engineStopTimeout = time.Second
 type handlers struct {
 	activities activities.Handlers
 	catalogue  *catalogue.Catalogue
+	places     places
 }
+
+// close lets go of what the handlers use.
+func (h handlers) close() error { return h.places.close() }
 
 // newHandlers builds the handlers that the configuration describes.
 func newHandlers(c config.Config, env config.Env) (handlers, error) {
@@ -62,7 +69,21 @@ func newHandlers(c config.Config, env config.Env) (handlers, error) {
 	if err != nil {
 		return handlers{}, err
 	}
-	return handlers{activities.Handlers{activities.HTTPActivity: http}, cat}, nil
+	where, err := openPlaces(c, env)
+	if err != nil {
+		return handlers{}, err
+	}
+	bulk, err := newMail(c, env, where)
+	if err != nil {
+		return handlers{}, errors.Join(err, where.close())
+	}
+	registered := activities.Handlers{
+		activities.HTTPActivity: http,
+		mail.Activity:           bulk,
+		sqlimport.Activity:      sqlimport.Handler(where.files, where.databases),
+		propagate.Activity:      propagate.Handler(where.files, where.databases),
+	}
+	return handlers{registered, cat, where}, nil
 }
 
 // serve connects and runs the workers until ctx is done, and says meanwhile over
@@ -95,6 +116,11 @@ func work(ctx context.Context, s setup, h *health, counted metrics, logger *slog
 		return err
 	}
 	defer server.client.Close()
+	defer func() {
+		if err := s.handlers.close(); err != nil {
+			logger.Warn("Not all databases and files closed.", "error", err)
+		}
+	}()
 	worker.SetStickyWorkflowCacheSize(s.config.Worker.WorkflowCacheSize)
 	failed := make(chan error, 1)
 	reader := newReader(server, s)
@@ -126,6 +152,7 @@ func newWorker(server site, s setup, gate *activities.Gate, handle bool, failed 
 		DeadlockDetectionTimeout:               deadlockTimeout,
 		MaxHeartbeatThrottleInterval:           heartbeatThrottle,
 		DisableRegistrationAliasing:            true,
+		DeploymentOptions:                      s.deployment,
 		LocalActivityWorkerOnly:                !handle,
 		OnFatalError:                           first(failed),
 	})
@@ -147,6 +174,7 @@ func newEngineWorker(server site, s setup, failed chan<- error) worker.Worker {
 	w := worker.New(server.client, s.config.TaskQueue+protocol.EngineTaskQueueSuffix, worker.Options{
 		WorkerStopTimeout:          engineStopTimeout,
 		ActivityTaskPollerBehavior: autoscaling(),
+		DeploymentOptions:          s.deployment,
 		WorkflowTaskPollerBehavior: autoscaling(),
 		OnFatalError:               first(failed),
 	})

@@ -48,6 +48,9 @@ type Page struct {
 	Changes []Change `json:"changes,omitempty"`
 	// Reason is why all of them ended, where they did.
 	Reason string `json:"reason,omitempty"`
+	// Restricted says that none of its operations may be cancelled; otherwise all
+	// may.
+	Restricted bool `json:"restricted,omitempty"`
 	// Lost says that it cannot be read any more.
 	Lost bool `json:"lost,omitempty"`
 }
@@ -106,6 +109,9 @@ func (q *Queue) pageBytes() int {
 
 // Saturated says that what was taken in must be in pages before more is.
 func (q *Queue) Saturated() bool {
+	if bytesIn(q.Recurring) >= maxRecurringBytes {
+		return true
+	}
 	unspilled := q.tailBytes
 	for _, page := range q.ToStart() {
 		unspilled += bytesIn(page.Entries)
@@ -153,9 +159,13 @@ func (q *Queue) cutPage() []Entry {
 	return entries
 }
 
-// aPageOf is how many of the entries fill a page, and what they take.
+// aPageOf is how many of the entries fill a page, and what they take. What may be
+// cancelled and what may not never share one.
 func (q *Queue) aPageOf(entries []Entry) (n, size int) {
-	for n < len(entries) && (n == 0 || size+entries[n].Bytes <= q.pageBytes()) {
+	fits := func(e Entry) bool {
+		return size+e.Bytes <= q.pageBytes() && e.Restrictions.MayCancel() == entries[0].Restrictions.MayCancel()
+	}
+	for n < len(entries) && (n == 0 || fits(entries[n])) {
 		size += entries[n].Bytes
 		n++
 	}
@@ -164,7 +174,7 @@ func (q *Queue) aPageOf(entries []Entry) (n, size int) {
 
 func (q *Queue) newPage(entries []Entry) Page {
 	q.NextPage++
-	return Page{N: q.NextPage, Count: len(entries), Entries: entries}
+	return Page{N: q.NextPage, Count: len(entries), Entries: entries, Restricted: !entries[0].Restrictions.MayCancel()}
 }
 
 // ToStart are the pages that have no execution yet.
@@ -346,7 +356,7 @@ func (q *Queue) ActPaged(which *Page, at int, entry Entry, action protocol.Actio
 		return protocol.Record{}, protocol.CheckAction(entry.Operation.ID, protocol.Canceled, action)
 	}
 	position := q.offsetOf(page) + at + 1
-	if err := protocol.CheckAction(entry.Operation.ID, q.record(entry, position, asked.On).StatusCode, action); err != nil {
+	if err := entry.check(q.record(entry, position, asked.On).StatusCode, action); err != nil {
 		return protocol.Record{}, err
 	}
 	change := Change{ID: entry.Operation.ID, LastAction: &asked}

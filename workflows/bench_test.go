@@ -39,11 +39,18 @@ type bench struct {
 
 func newBench(t *testing.T, o Options) *bench {
 	t.Helper()
+	return newBenchWith(t, o)
+}
+
+// newBenchWith is a bench with more types than test.record.
+func newBenchWith(t *testing.T, o Options, types ...catalogue.Type) *bench {
+	t.Helper()
 	var suite testsuite.WorkflowTestSuite
 	b := &bench{TestWorkflowEnvironment: suite.NewTestWorkflowEnvironment(), t: t}
 	b.SetTestTimeout(20 * time.Second)
 	b.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: time.Minute}) // of a machine that is busy
-	cat, err := catalogue.New(catalogue.Type{Key: "test.record", Number: 100_100, Binding: catalogue.Binding{Activity: "record"}})
+	types = append(types, catalogue.Type{Key: "test.record", Number: 100_100, Binding: catalogue.Binding{Activity: "record"}})
+	cat, err := catalogue.New(types...)
 	require.NoError(t, err)
 	Register(b.TestWorkflowEnvironment, cat, o)
 	b.RegisterActivityWithOptions(b.record, activity.RegisterOptions{Name: "record"})

@@ -130,6 +130,9 @@ func (s *serializer) childOptions(entry Entry, start OperationStart) workflow.Ch
 		Priority:              temporal.Priority{PriorityKey: o.Priority, FairnessKey: o.FairnessKey},
 		Memo:                  memo(entry),
 	}
+	if start.Type != nil && len(start.Type.Restrictions) > 0 {
+		options.Memo[protocol.RestrictionsMemo] = start.Type.Restrictions
+	}
 	if s.settings.SearchAttributes {
 		options.TypedSearchAttributes = temporal.NewSearchAttributes(startAttributes(o, start, workflow.Now(s.ctx))...)
 	}

@@ -11,8 +11,14 @@ import (
 )
 
 // maxDepth is how long a chain of operations that cause each other may get
-// before it counts as a loop (SPEC 6.6).
-const maxDepth = 8
+// before it counts as a loop, for operations of the type "workflow" and for all
+// others (SPEC 6.6).
+func maxDepth(t *catalogue.Type) int {
+	if t.Number == catalogue.WorkflowNumber {
+		return 16
+	}
+	return 8
+}
 
 // minRetryWait is the least wait before a retry that does not count: such
 // retries have no end of their own.
@@ -65,19 +71,72 @@ func (l *Life) Next(now time.Time) Step {
 	case l.Verdict != nil:
 		v := l.Verdict
 		l.end(v.Status, string(v.Code), v.Message, v.FriendlyMessage, now)
-	case l.Type == nil:
-		l.end(protocol.Failed, string(protocol.CodeTypeNotRecognised),
-			fmt.Sprintf("operationType %q is not in the catalogue of the worker that started it", r.OperationType),
-			fmt.Sprintf("Add the type %q to the worker's configuration (types: in config.yaml) and submit the operation again.", r.OperationType), now)
-	case r.Depth > maxDepth:
+	case l.refuseType(now):
+	case r.Depth > maxDepth(l.Type):
 		l.end(protocol.Failed, string(protocol.CodeDepthTooHigh),
-			fmt.Sprintf("depth: %d is over the limit %d", r.Depth, maxDepth), "Operations cause each other in a loop.", now)
+			fmt.Sprintf("depth: %d is over the limit %d", r.Depth, maxDepth(l.Type)), "Operations cause each other in a loop.", now)
 	case r.Deadline != nil && r.N == 0 && !now.Before(*r.Deadline):
 		l.end(protocol.Canceled, "", fmt.Sprintf("not started by its deadline %s", r.Deadline.Format(time.RFC3339)), "", now)
 	default:
 		return l.nextOfLiving(now)
 	}
 	return StepEnd
+}
+
+// refuseType ends what the catalogue does not let run: the worker's word is final
+// (SPEC 8.3).
+func (l *Life) refuseType(now time.Time) (ended bool) {
+	v, refused := typeVerdict(l.Type, l.Record.Operation)
+	if !refused {
+		return l.refuseTarget(now)
+	}
+	l.end(v.Status, string(v.Code), v.Message, v.FriendlyMessage, now)
+	return true
+}
+
+// typeVerdict is the end of an operation that its type does not let run; nil is a
+// type that the worker does not know.
+func typeVerdict(t *catalogue.Type, o protocol.Operation) (v Verdict, refused bool) {
+	switch {
+	case t == nil:
+		return Verdict{
+			Status: protocol.Failed, Code: protocol.CodeTypeNotRecognised,
+			Message:         fmt.Sprintf("operationType %q is not in the catalogue of the worker that started it", o.OperationType),
+			FriendlyMessage: whatToAdd(o.OperationType),
+		}, true
+	case !t.Bound():
+		return Verdict{
+			Status: protocol.Failed, Code: protocol.CodeTypeNotRecognised,
+			Message:         fmt.Sprintf("operationType %q is known as %d %q, and nothing runs it on the worker that started it", o.OperationType, t.Number, t.Label),
+			FriendlyMessage: fmt.Sprintf("Bind the type in the worker's configuration (types: in config.yaml: \"- key: %s\" with an activity: or a workflow:) and submit the operation again.", t.Key),
+		}, true
+	case o.DependencyToken != "" && t.Restrictions.Has(protocol.NoToken):
+		return Verdict{
+			Status: protocol.Failed, Code: codeTokenNotAllowed,
+			Message:         fmt.Sprintf("dependencyToken: operations of type %q take none (got %q)", t.Key, cut(o.DependencyToken, maxShownBytes)),
+			FriendlyMessage: fmt.Sprintf("Submit the operation without a dependency token, or %s.", catalogue.AllowTokenHint),
+		}, true
+	}
+	return v, false
+}
+
+// whatToAdd says how an operation of a type that is not there can run.
+func whatToAdd(ref protocol.TypeRef) string {
+	if handler, ok := protocol.EventHandlerOf(ref); ok {
+		return fmt.Sprintf("Register the handler %q in the worker's configuration (events: in config.yaml) and submit the operation again.", handler)
+	}
+	return fmt.Sprintf("Add the type %q to the worker's configuration (types: in config.yaml) and submit the operation again.", ref)
+}
+
+// codeTokenNotAllowed is the errorCode of an operation that has a dependency token
+// and whose type takes none.
+const codeTokenNotAllowed = "TokenNotAllowed"
+
+// describe notes in the record what the catalogue says of its type.
+func (l *Life) describe() {
+	if t := l.Type; t != nil {
+		l.Record.TypeKey, l.Record.TypeNumber, l.Record.Restrictions = t.Key, t.Number, t.Restrictions
+	}
 }
 
 func (l *Life) nextOfLiving(now time.Time) Step {
@@ -133,7 +192,7 @@ func (l *Life) Scheduled(now time.Time) protocol.Fence {
 
 // Check refuses an action that its state does not take, and says which it does.
 func (l *Life) Check(action protocol.Action) error {
-	return protocol.CheckAction(l.Record.ID, l.Record.StatusCode, action)
+	return protocol.CheckRestricted(l.Record.ID, l.Record.StatusCode, l.Record.Restrictions, action)
 }
 
 // Pause has a running operation stay Suspended, once its handler has stopped,

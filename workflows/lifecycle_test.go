@@ -18,7 +18,7 @@ func aLife(change ...func(*Life)) *Life {
 	created := day
 	l := &Life{
 		Record: protocol.Record{Operation: op("A"), CreatedOn: &created, ModifiedOn: &created, Sequence: 7},
-		Type:   &catalogue.Type{Key: "test.record"},
+		Type:   &catalogue.Type{Key: "test.record", Binding: catalogue.Binding{Activity: "record"}},
 	}
 	for _, c := range change {
 		c(l)
@@ -41,6 +41,29 @@ func dueIn(d time.Duration) func(*Life) {
 func atDepth(depth int) func(*Life)     { return func(l *Life) { l.Record.Depth = depth } }
 func withVerdict(v Verdict) func(*Life) { return func(l *Life) { l.Verdict = &v } }
 func withoutType(l *Life)               { l.Type = nil }
+func withToken(l *Life)                 { l.Record.DependencyToken = testToken }
+func ofType(t catalogue.Type) func(*Life) {
+	return func(l *Life) { l.Type = &t; l.describe() }
+}
+
+// original is a type of the original service that nothing runs; bound one that
+// something does.
+func original(key protocol.TypeRef) catalogue.Type {
+	t, found := catalogue.Original(key)
+	if !found {
+		panic(key)
+	}
+	return t
+}
+
+func bound(key string, change ...func(*catalogue.Type)) catalogue.Type {
+	t := catalogue.Type{Key: key, Binding: catalogue.Binding{Activity: "record"}}
+	for _, c := range change {
+		c(&t)
+	}
+	return t.WithDefaults()
+}
+
 func all(changes ...func(*Life)) func(*Life) {
 	return func(l *Life) {
 		for _, c := range changes {
@@ -77,6 +100,11 @@ func TestWhatAnOperationDoesNext(t *testing.T) {
 		{"depth counts before a postponement", all(atDepth(9), postponedFor(time.Hour)), StepEnd, protocol.Failed, "", "80044182", "depth"},
 		{"an unknown type ends it", withoutType, StepEnd, protocol.Failed, "", "80044303", `operationType "test.record" is not in the catalogue`},
 		{"an unknown type ends it though it is postponed", all(withoutType, postponedFor(time.Hour)), StepEnd, protocol.Failed, "", "80044303", "operationType"},
+		{"an original type that nothing runs ends it", ofType(original("bulk.email")), StepEnd, protocol.Failed, "", "80044303", `operationType "test.record" is known as 2 "Bulk Email", and nothing runs it`},
+		{"a token ends it where its type takes none", all(ofType(bound("import")), withToken), StepEnd, protocol.Failed, "", "TokenNotAllowed", `dependencyToken: operations of type "import" take none (got "customer-42")`},
+		{"it runs without a token where its type takes none", ofType(bound("import")), StepRun, protocol.WaitingForResources, "", "", ""},
+		{"a workflow runs at depth 16", all(ofType(bound("workflow")), atDepth(16)), StepRun, protocol.WaitingForResources, "", "", ""},
+		{"a workflow ends at depth 17", all(ofType(bound("workflow")), atDepth(17)), StepEnd, protocol.Failed, "", "80044182", "depth: 17 is over the limit 16"},
 		{"a verdict ends it", withVerdict(canceled), StepEnd, protocol.Canceled, "", "80044F00", "canceled while it queued"},
 		{"a verdict comes first", all(withVerdict(canceled), withoutType, atDepth(9), dueIn(-time.Hour), postponedFor(time.Hour)), StepEnd, protocol.Canceled, "", "80044F00", "canceled while it queued"},
 		{"a deadline does not end what has started", all(dueIn(0), started), StepRun, protocol.WaitingForResources, "", "", ""},

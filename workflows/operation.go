@@ -94,6 +94,10 @@ func (o *operation) await(condition func() bool) {
 	o.readHolds()
 	if cancelled() && !condition() {
 		o.cancelling = true
+		if !o.life.Record.Restrictions.MayCancel() {
+			workflow.GetLogger(o.ctx).Warn("the workflow was asked to cancel, which its operation's type forbids")
+			return
+		}
 		o.cancel(protocol.Taken{Action: protocol.ActionCancel, On: workflow.Now(o.ctx), Reason: "the workflow was cancelled"})
 	}
 }
@@ -133,16 +137,21 @@ func (o *operation) continueAsNew(submitted converter.RawValue) error {
 	return workflow.NewContinueAsNewError(o.ctx, protocol.OperationWorkflow, submitted, next)
 }
 
-// close ends the workflow as the operation ended, so that Temporal's own
-// status, filters and colours are right. A parent learns no more than it needs.
+// close ends the workflow as the operation ended.
 func (o *operation) close() (protocol.OperationClosed, error) {
 	if err := workflow.Await(o.ctx, func() bool { return workflow.AllHandlersFinished(o.ctx) }); err != nil {
 		return protocol.OperationClosed{}, err
 	}
 	workflow.SetCurrentDetails(o.ctx, o.details())
 	o.reportEnd()
-	r := o.life.Record
-	o.reportOutcome(r.StatusCode)
+	o.reportOccurrence()
+	o.reportOutcome(o.life.Record.StatusCode)
+	return closedAs(o.life.Record)
+}
+
+// closedAs is how the workflow of an operation closes, so that Temporal's own
+// status, filters and colours are right. A parent learns no more than it needs.
+func closedAs(r protocol.Record) (protocol.OperationClosed, error) {
 	closed := protocol.OperationClosed{ID: r.ID, Status: r.StatusCode}
 	switch r.StatusCode {
 	case protocol.Succeeded:
@@ -172,6 +181,20 @@ func (o *operation) reportEnd() {
 		protocol.OperationClosedSignalName, protocol.OperationClosed{ID: o.life.Record.ID, Status: o.life.Record.StatusCode})
 	if err := report.Get(o.ctx, nil); err != nil {
 		workflow.GetLogger(o.ctx).Warn("the serializer was not told of the end; it looks by itself", "error", err)
+	}
+}
+
+// reportOccurrence tells the recurrence of the end of an occurrence. One that has
+// ended itself is not told.
+func (o *operation) reportOccurrence() {
+	r := o.life.Record
+	if r.RecurrenceOf == "" {
+		return
+	}
+	report := workflow.SignalExternalWorkflow(o.ctx, protocol.OperationWorkflowID(r.RecurrenceOf), "",
+		protocol.OccurrenceDoneSignalName, protocol.OperationClosed{ID: r.ID, Status: r.StatusCode})
+	if err := report.Get(o.ctx, nil); err != nil {
+		workflow.GetLogger(o.ctx).Info("the recurrence was not told of the end", "error", err)
 	}
 }
 

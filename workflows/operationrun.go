@@ -12,23 +12,27 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/seriatim-go/seriatim/catalogue"
 	"github.com/seriatim-go/seriatim/protocol"
 )
 
 // run has the handler called once, with the engine's retries, and notes how it
 // ended.
 func (o *operation) run() {
-	ctx, cancel := workflow.WithCancel(workflow.WithActivityOptions(o.ctx, o.activityOptions()))
-	defer cancel()
-	o.cancelRun = cancel
 	o.showStatus(protocol.InProgress)
 	scheduled := workflow.Now(o.ctx)
 	o.reportStart(scheduled)
 	fence := o.life.Scheduled(scheduled)
 	workflow.SetCurrentDetails(o.ctx, o.details())
-	future := workflow.ExecuteActivity(ctx, o.life.Type.Binding.Activity, protocol.HandlerInput{
-		Operation: o.life.Record.Operation, CreatedOn: *o.life.Record.CreatedOn, Fence: fence, Checkpoint: o.life.Checkpoint,
-	})
+	if o.life.Type.Binding.RunsWorkflow() {
+		o.runWorkflow(fence)
+		o.reportRun(scheduled)
+		return
+	}
+	ctx, cancel := workflow.WithCancel(workflow.WithActivityOptions(o.ctx, o.activityOptions()))
+	defer cancel()
+	o.cancelRun = cancel
+	future := workflow.ExecuteActivity(ctx, o.life.Type.Binding.Activity, o.life.input(fence))
 	ended := o.awaitHandler(future)
 	o.reportRun(scheduled)
 	if ended {
@@ -160,13 +164,17 @@ func (o *operation) activityOptions() workflow.ActivityOptions {
 		WaitForCancellation: true,
 		Summary:             summary(r.Operation),
 		Priority:            temporal.Priority{PriorityKey: r.Priority, FairnessKey: r.FairnessKey},
-		RetryPolicy: &temporal.RetryPolicy{
-			InitialInterval:        seconds(b.Retry.InitialSeconds),
-			BackoffCoefficient:     b.Retry.Backoff,
-			MaximumInterval:        seconds(b.Retry.MaxSeconds),
-			MaximumAttempts:        b.Retry.MaxAttempts,
-			NonRetryableErrorTypes: b.Retry.NonRetryable,
-		},
+		RetryPolicy:         retryPolicy(b.Retry),
+	}
+}
+
+func retryPolicy(r catalogue.Retry) *temporal.RetryPolicy {
+	return &temporal.RetryPolicy{
+		InitialInterval:        seconds(r.InitialSeconds),
+		BackoffCoefficient:     r.Backoff,
+		MaximumInterval:        seconds(r.MaxSeconds),
+		MaximumAttempts:        r.MaxAttempts,
+		NonRetryableErrorTypes: r.NonRetryable,
 	}
 }
 

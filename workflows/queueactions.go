@@ -35,7 +35,8 @@ func (q *Queue) acting(id string, action protocol.Action, now time.Time) (p plac
 	if p, err = q.waitingAt(id); err != nil {
 		return p, err
 	}
-	return p, protocol.CheckAction(id, q.record(*q.entryAt(p), q.positionOf(p), now).StatusCode, action)
+	entry := *q.entryAt(p)
+	return p, entry.check(q.record(entry, q.positionOf(p), now).StatusCode, action)
 }
 
 // pagedError says that an operation may be in a page.
@@ -105,8 +106,8 @@ func (q *Queue) cancel(at place, reason string) Entry {
 	return entry
 }
 
-// CancelAll ends everything that waits. What is more than a few get their records
-// page by page.
+// CancelAll ends everything that waits and may be cancelled. What is more than a
+// few get their records page by page.
 func (q *Queue) CancelAll(reason string) {
 	for (len(q.Pages) > 0 || q.tailBytes >= q.pageBytes()) && len(q.Waiting) > 0 {
 		q.Pages = append(q.Pages, q.newPage(q.cutPage())) // what is behind pages gets its records after them
@@ -114,20 +115,37 @@ func (q *Queue) CancelAll(reason string) {
 	if n := len(q.Front) + len(q.Waiting) + len(q.Pages); n*jsonBytes(reason) > maxReasonsBytes {
 		reason = cut(reason, max(shortReason, maxReasonsBytes/n/maxEscaped))
 	}
+	q.doomPages(reason)
+	for _, tail := range []bool{false, true} {
+		for at := (place{tail: tail}); at.at < len(*q.listOf(at)); {
+			if !q.entryAt(at).Restrictions.MayCancel() {
+				at.at++
+				continue
+			}
+			q.cancel(at, reason)
+			more := jsonBytes(reason)
+			q.Ended[len(q.Ended)-1].Bytes += more
+			q.Bytes += more
+		}
+	}
+}
+
+// doomPages ends all that is in pages, except for those that hold what may not be
+// cancelled: no page holds both.
+func (q *Queue) doomPages(reason string) {
+	var kept []Page
 	for _, page := range q.Pages {
+		if page.Restricted {
+			kept = append(kept, page)
+			continue
+		}
 		for _, entry := range page.Entries {
 			delete(q.index(), entry.Operation.ID)
 		}
 		page.Reason = reason
 		q.Doomed = append(q.Doomed, page)
 	}
-	q.Pages = nil
-	for first, ok := q.next(); ok; first, ok = q.next() {
-		q.cancel(first, reason)
-		more := jsonBytes(reason)
-		q.Ended[len(q.Ended)-1].Bytes += more
-		q.Bytes += more
-	}
+	q.Pages = kept
 }
 
 const (

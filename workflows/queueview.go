@@ -16,8 +16,9 @@ func (q *Queue) record(entry Entry, position int, now time.Time) protocol.Record
 	r := protocol.Record{
 		Operation: entry.Operation, Sequence: entry.Sequence, CreatedOn: &created, ModifiedOn: &created,
 		StatusCode: protocol.InProgress, Position: position,
-		LastAction: entry.LastAction, RerunOf: entry.RerunOf, N: entry.N,
+		LastAction: entry.LastAction, RerunOf: entry.RerunOf, N: entry.N, Restrictions: entry.Restrictions,
 	}
+	r.RecurrenceOf, r.Occurrence, _ = protocol.ParseOccurrenceID(r.ID)
 	if asked := entry.LastAction; asked != nil {
 		r.ModifiedOn = &asked.On
 	}

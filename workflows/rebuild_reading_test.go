@@ -21,6 +21,7 @@ type reading struct {
 	tasks         map[time.Time]bool // that were completed, by their start
 	started       map[string]*readStart
 	cancelled     map[string]bool
+	kept          map[string]bool // that may not be cancelled
 	postponements map[string]int
 	head          string
 	closed        string
@@ -46,7 +47,7 @@ type readStart struct {
 
 func read(t require.TestingT, events []*historypb.HistoryEvent) *reading {
 	r := &reading{
-		names: map[string]string{}, tasks: map[time.Time]bool{}, started: map[string]*readStart{}, cancelled: map[string]bool{}, postponements: map[string]int{},
+		names: map[string]string{}, tasks: map[time.Time]bool{}, started: map[string]*readStart{}, cancelled: map[string]bool{}, kept: map[string]bool{}, postponements: map[string]int{},
 		initiated: map[int64]string{}, looks: map[int64]string{}, reruns: map[int64]protocol.RerunRequest{},
 		updates: map[int64]*historypb.WorkflowExecutionUpdateAcceptedEventAttributes{},
 	}
@@ -148,6 +149,7 @@ func (r *reading) submitted(data []byte) {
 	if r.policy.MaxQueued > 0 && len(r.queued()) >= r.policy.MaxQueued {
 		return
 	}
+	r.kept[one.ID] = one.OperationType == "rollup.field" // R, in the one shape that has it
 	r.accepted = append(r.accepted, one.ID)
 }
 
@@ -199,7 +201,7 @@ func (r *reading) setPolicy(request protocol.PolicyRequest) {
 
 func (r *reading) cancelAll() {
 	for _, id := range r.queued() {
-		r.cancelled[id] = true
+		r.cancelled[id] = !r.kept[id]
 	}
 }
 

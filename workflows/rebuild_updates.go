@@ -87,7 +87,7 @@ func withRequest[T any](encoded []byte, do func(T) (any, error)) (any, error) {
 
 func (r *rebuild) cancelAll(reason string) {
 	r.queue.CancelAll(reason)
-	if r.queue.Head != nil {
+	if r.queue.Head != nil && r.queue.Head.Restrictions.MayCancel() {
 		r.toCancel = r.queue.Head.Operation.ID
 	}
 }

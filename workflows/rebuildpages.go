@@ -29,16 +29,20 @@ func newRebuiltPages() rebuiltPages {
 	}
 }
 
-// noteSettings reads how much a page of this run holds: a cancellation of all
-// cuts pages by it.
-func (r *rebuild) noteSettings(marker *historypb.MarkerRecordedEventAttributes) {
-	if marker.GetMarkerName() != "SideEffect" || r.queue == nil {
-		return
+// settingsIn are what the run recorded at its start: how much a page holds, by which
+// a cancellation of all cuts pages, and what it leaves out. A run that recorded
+// nothing decided nothing.
+func settingsIn(events []*historypb.HistoryEvent) (recorded settings) {
+	for _, event := range events {
+		marker := event.GetMarkerRecordedEventAttributes()
+		if marker.GetMarkerName() != "SideEffect" {
+			continue
+		}
+		if payload := rawPayload(marker.GetDetails()["data"], 0).Payload(); payload != nil && json.Unmarshal(payload.GetData(), &recorded) == nil {
+			return recorded
+		}
 	}
-	var recorded settings
-	if payload := rawPayload(marker.GetDetails()["data"], 0).Payload(); payload != nil && json.Unmarshal(payload.GetData(), &recorded) == nil {
-		r.queue.pageLimit = recorded.PageBytes
-	}
+	return recorded
 }
 
 // pageOf takes a page's workflow id apart.

@@ -10,6 +10,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/seriatim-go/seriatim/catalogue"
 	"github.com/seriatim-go/seriatim/protocol"
 )
 
@@ -35,9 +36,10 @@ type serializer struct {
 	startedOn   time.Time
 
 	head      *child
-	ended     []*child // executions that only record an end
-	cancelled bool     // the cancellation of this run was handled
-	changed   bool     // an update changed something
+	ended     []*child          // executions that only record an end
+	recurring []*recurringStart // recurring operations that the engine is starting
+	cancelled bool              // the cancellation of this run was handled
+	changed   bool              // an update changed something
 	reset     workflow.Future
 	ending    bool // this run takes no more updates
 	idle      idleTimer
@@ -72,6 +74,15 @@ type settings struct {
 	MaxRunSignals    int           `json:"maxRunSignals"`
 	NoLookBack       bool          `json:"noLookBack,omitempty"`
 	PageBytes        int           `json:"pageBytes,omitempty"`
+	// Restricted are the types whose operations may not be cancelled.
+	Restricted []restrictedType `json:"restricted,omitempty"`
+}
+
+func settingsOf(o Options, c *catalogue.Catalogue) settings {
+	return settings{
+		SearchAttributes: o.SearchAttributes, Linger: o.Linger, MaxRunEvents: o.MaxRunEvents, MaxRunSignals: o.MaxRunSignals,
+		NoLookBack: o.NoLookBack, PageBytes: o.PageBytes, Restricted: restrictedTypes(c),
+	}
 }
 
 const (
@@ -148,12 +159,13 @@ func (s *serializer) restore(input, state converter.RawValue) (headInDoubt, canc
 // labels a new chain for the Web UI's filters.
 func (s *serializer) recordSettings() error {
 	recorded := workflow.SideEffect(s.ctx, func(workflow.Context) any {
-		return settings(s.options)
+		return settingsOf(s.options, s.catalogue)
 	})
 	if err := recorded.Get(&s.settings); err != nil {
 		return err
 	}
 	s.queue.restored(workflow.GetInfo(s.ctx).FirstRunID, s.settings.PageBytes)
+	s.queue.restrict(s.settings.Restricted)
 	if !s.settings.SearchAttributes || s.refused != "" || s.queue.Counts.Runs > 0 {
 		return nil
 	}
@@ -175,6 +187,7 @@ func (s *serializer) run() error {
 		s.turnPages()
 		s.startHead()
 		s.startEnded()
+		s.startRecurring()
 		s.tellHead()
 		s.hold.arm(s)
 		s.idle.arm(s)
@@ -195,7 +208,7 @@ func (s *serializer) hasWork() bool {
 	if s.idle.fired() || s.hold.fired(s) || s.mustTell() || s.pages.hasNews() {
 		return true
 	}
-	if s.head != nil && s.head.hasNews() {
+	if s.head != nil && s.head.hasNews() || s.mustSpawn() || s.recurringNews() {
 		return true
 	}
 	return s.hints.Len() > 0 || slices.ContainsFunc(s.ended, (*child).hasNews)
@@ -216,10 +229,11 @@ func (s *serializer) handleCancellation() {
 	s.cancelAll(cancelledReason)
 }
 
-// cancelAll ends what queues, and asks the head to.
+// cancelAll ends what queues, and asks the head to, as far as they may be
+// cancelled.
 func (s *serializer) cancelAll(reason string) {
 	s.queue.CancelAll(reason)
-	if s.head != nil {
+	if s.head != nil && s.head.entry.Restrictions.MayCancel() {
 		s.head.wantCancel = true
 	}
 }
@@ -274,6 +288,7 @@ func (s *serializer) end(complete bool) (over bool, err error) {
 		}
 	}
 	s.handleCompletions()
+	s.startRecurring() // and notes what was started
 	s.handleCancellation()
 	s.report()
 	if !complete {
@@ -292,9 +307,11 @@ func (s *serializer) settle() error {
 	settled := func() bool {
 		return workflow.AllHandlersFinished(s.ctx) && s.allStarted() && s.pages.settled() && s.hasAsked()
 	}
-	for s.turnPages(); !settled() || len(s.queue.ToStart()) > 0; s.turnPages() {
+	crowded := func() bool { return bytesIn(s.queue.Recurring) >= maxRecurringBytes }
+	for s.turnPages(); !settled() || len(s.queue.ToStart()) > 0 || crowded(); s.turnPages() {
+		s.startRecurring()
 		if err := workflow.Await(s.ctx, func() bool {
-			return settled() || s.pages.hasNews() || s.queue.MustSpill()
+			return settled() && !crowded() || s.pages.hasNews() || s.queue.MustSpill() || s.recurringNews()
 		}); err != nil {
 			return err
 		}

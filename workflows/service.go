@@ -161,6 +161,9 @@ func (s *service) apply(r protocol.ControlRequest, types []boundType, started []
 	if len(shared) > 0 {
 		s.State.Problem = fmt.Sprintf("task queues that serve other types too are not stopped: %s", strings.Join(shared, ", "))
 	}
+	if keys := unstoppable(s.State.Stops, types); len(keys) > 0 {
+		s.State.Problem = strings.TrimPrefix(s.State.Problem+"; types that workflows run are not stopped: "+strings.Join(keys, ", "), "; ")
+	}
 	if len(request.Limited)+len(request.Unlimited)+len(request.Started) == 0 {
 		return
 	}

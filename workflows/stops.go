@@ -15,6 +15,8 @@ import (
 type boundType struct {
 	Key   string `json:"key"`
 	Queue string `json:"queue,omitempty"`
+	// Workflow says that a workflow runs it: nothing can stop that half-way.
+	Workflow bool `json:"workflow,omitempty"`
 }
 
 // boundTypes are the types of a catalogue for workers on this task queue.
@@ -24,7 +26,7 @@ func boundTypes(c *catalogue.Catalogue, taskQueue string) (types []boundType) {
 		if queue == taskQueue {
 			queue = ""
 		}
-		types = append(types, boundType{t.Key, queue})
+		types = append(types, boundType{Key: t.Key, Queue: queue, Workflow: t.Binding.RunsWorkflow()})
 	}
 	return types
 }
@@ -55,17 +57,30 @@ func controlled(stops []protocol.Stop, r protocol.ControlRequest, now time.Time)
 	return append(after, stop), nil
 }
 
+// unstoppable are the types that are stopped and that workflows run.
+func unstoppable(stops []protocol.Stop, types []boundType) (keys []string) {
+	for _, t := range types {
+		if t.Workflow && isStopped(stops, t.Key) {
+			keys = append(keys, t.Key)
+		}
+	}
+	return keys
+}
+
+func isStopped(stops []protocol.Stop, key string) bool {
+	return slices.ContainsFunc(stops, func(s protocol.Stop) bool { return s.OperationType == "" || s.OperationType == key })
+}
+
 // limited are the task queues of other workers on which nothing may start: those
 // all of whose types are stopped. shared are those where only some are.
 func limited(stops []protocol.Stop, types []boundType) (limited, shared []string) {
-	isStopped := func(key string) bool {
-		return slices.ContainsFunc(stops, func(s protocol.Stop) bool { return s.OperationType == "" || s.OperationType == key })
-	}
 	some, free := []string{}, []string{}
 	for _, t := range types {
 		switch {
 		case t.Queue == "":
-		case isStopped(t.Key):
+		case t.Workflow: // the activities there are the workflow's own
+			free = append(free, t.Queue)
+		case isStopped(stops, t.Key):
 			some = append(some, t.Queue)
 		default:
 			free = append(free, t.Queue)

@@ -41,7 +41,14 @@ func TestStopsAreKeptByType(t *testing.T) {
 
 func TestTaskQueuesAreLimitedWhereAllTheirTypesAreStopped(t *testing.T) {
 	t.Parallel()
-	types := []boundType{{"ours", ""}, {"mail", "mail"}, {"print", "office"}, {"scan", "office"}}
+	types := []boundType{
+		{Key: "ours"},
+		{Key: "mail", Queue: "mail"},
+		{Key: "print", Queue: "office"},
+		{Key: "scan", Queue: "office"},
+		{Key: "fulfil", Queue: "orders", Workflow: true},
+		{Key: "pack", Queue: "orders"},
+	}
 	of := func(keys ...string) (stops []protocol.Stop) {
 		for _, key := range keys {
 			stops = append(stops, protocol.Stop{OperationType: key})
@@ -57,13 +64,17 @@ func TestTaskQueuesAreLimitedWhereAllTheirTypesAreStopped(t *testing.T) {
 		"one of its own":    {of("mail"), []string{"mail"}, nil},
 		"one of two":        {of("print"), nil, []string{"office"}},
 		"both":              {of("scan", "print"), []string{"office"}, nil},
-		"everything":        {of(""), []string{"mail", "office"}, nil},
-		"everything and it": {of("print", ""), []string{"mail", "office"}, nil},
+		"everything":        {of(""), []string{"mail", "office"}, []string{"orders"}},
+		"everything and it": {of("print", ""), []string{"mail", "office"}, []string{"orders"}},
+		"beside a workflow": {of("pack"), nil, []string{"orders"}},
+		"a workflow":        {of("fulfil"), nil, nil},
 	} {
 		limited, shared := limited(tc.stops, types)
 		require.Equal(t, tc.limited, limited, name)
 		require.Equal(t, tc.shared, shared, name)
 	}
+	require.Equal(t, []string{"fulfil"}, unstoppable(of(""), types), "a workflow cannot be stopped, and that is said")
+	require.Empty(t, unstoppable(of("pack"), types))
 }
 
 // SPEC 8.2: requests are taken in their order; one that cannot be read is said and

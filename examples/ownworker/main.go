@@ -1,4 +1,4 @@
-// Command ownworker is a whole worker with two handlers of its own, built from
+// Command ownworker is a whole worker with handlers of its own, built from
 // the public packages alone.
 package main
 
@@ -59,6 +59,21 @@ func greetAll(ctx context.Context, r activities.Request, data round) protocol.Ou
 	return protocol.Success(greeted)
 }
 
+// welcome is registered for the event "create" of a contact, and greets it. It
+// raises an event itself: CausedBy says that the operation did, so that events that
+// cause each other end, and that one raised by a handler that runs again is the
+// same.
+func welcome(operations *opclient.Client) activities.HandlerFunc {
+	return func(ctx context.Context, r activities.Request) protocol.Outcome {
+		log.Printf("operation %s welcomes contact %s", r.Operation.ID, r.Operation.RegardingObjectID)
+		greeted := protocol.Event{MessageName: "greet", PrimaryEntityType: "contact", RegardingObjectID: r.Operation.RegardingObjectID}
+		if _, err := operations.Raise(ctx, greeted.CausedBy(r.Operation)); err != nil {
+			return protocol.Retry("NotRaised", err.Error())
+		}
+		return protocol.Success(nil)
+	}
+}
+
 func main() {
 	if err := run(); err != nil {
 		log.Fatal(err)
@@ -73,8 +88,21 @@ func run() error {
 	defer c.Close()
 	types, err := catalogue.New(
 		catalogue.Type{Key: "greeting.send", Binding: catalogue.Binding{Activity: "greeting.send"}},
+		catalogue.Type{
+			// Nobody cancels a round that was announced; restrictions are those of
+			// config.yaml, such as noControl, noCancelOrDelete, noToken and noPause.
+			Key: "greeting.announced", Restrictions: protocol.Restrictions{protocol.NoCancelOrDelete},
+			Binding: catalogue.Binding{Activity: "greeting.round", HeartbeatSeconds: 5},
+		},
 		catalogue.Type{Key: "greeting.round", Binding: catalogue.Binding{Activity: "greeting.round", HeartbeatSeconds: 5}},
 	)
+	if err != nil {
+		return err
+	}
+	types, err = types.WithEvents(catalogue.EventHandler{
+		Name: "welcome", MessageName: "create", PrimaryEntityType: "contact",
+		DependencyToken: "contact-{regardingObjectId}", Binding: catalogue.Binding{Activity: "welcome"},
+	})
 	if err != nil {
 		return err
 	}
@@ -91,6 +119,9 @@ func run() error {
 
 	w := worker.New(c, protocol.DefaultTaskQueue, worker.Options{WorkerStopTimeout: 25 * time.Second})
 	workflows.Register(w, types, workflows.Options{})
-	activities.Register(w, activities.Handlers{"greeting.send": activities.Typed(send), "greeting.round": activities.Typed(greetAll)})
+	activities.Register(w, activities.Handlers{
+		"greeting.send": activities.Typed(send), "greeting.round": activities.Typed(greetAll),
+		"welcome": welcome(opclient.New(c, opclient.Options{})),
+	})
 	return w.Run(worker.InterruptCh())
 }

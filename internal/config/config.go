@@ -25,8 +25,13 @@ type Config struct {
 	Worker     Worker     `mapstructure:"worker"`
 	Serializer Serializer `mapstructure:"serializer"`
 	HTTP       HTTP       `mapstructure:"http"`
+	SQL        SQL        `mapstructure:"sql"`
+	Files      Files      `mapstructure:"files"`
+	SMTP       SMTP       `mapstructure:"smtp"`
 	// Types is the catalogue in its own order; Catalogue builds it.
 	Types []Type `mapstructure:"types"`
+	// Events are the handlers that are registered for events.
+	Events []Event `mapstructure:"events"`
 
 	path string // where it was read from, for errors and relative files
 }
@@ -85,21 +90,55 @@ type HTTP struct {
 type Connection struct {
 	Name    string            `mapstructure:"name"`
 	BaseURL string            `mapstructure:"baseURL"`
-	Headers map[string]Header `mapstructure:"headers"`
+	Headers map[string]Secret `mapstructure:"headers"`
 }
 
 // Type is one entry of the catalogue. What is absent gets the catalogue's
 // defaults.
 type Type struct {
-	Key           string        `mapstructure:"key"`
-	Number        int           `mapstructure:"number"`
-	Label         string        `mapstructure:"label"`
+	Key      string `mapstructure:"key"`
+	Number   int    `mapstructure:"number"`
+	Label    string `mapstructure:"label"`
+	Workflow string `mapstructure:"workflow"`
+	// Workflows are those that an operation's data may name.
+	Workflows []Workflow `mapstructure:"workflows"`
+	Activity  string     `mapstructure:"activity"`
+	TaskQueue string     `mapstructure:"taskQueue"`
+	// Restrictions are what its operations may not be asked. DependencyToken
+	// "allowed" lifts that of an original type that takes no token.
+	Restrictions    []string `mapstructure:"restrictions"`
+	DependencyToken string   `mapstructure:"dependencyToken"`
+
+	StartToClose  time.Duration `mapstructure:"startToClose"`
+	Heartbeat     time.Duration `mapstructure:"heartbeat"`
+	CancelTimeout time.Duration `mapstructure:"cancelTimeout"`
+	Retry         Retry         `mapstructure:"retry"`
+}
+
+// Event is a handler that is registered for events: Type, or what runs it.
+type Event struct {
+	Name string `mapstructure:"name"`
+	// Message and Entity are those that it is for; absent is any.
+	Message string `mapstructure:"message"`
+	Entity  string `mapstructure:"entity"`
+	// Token makes the operations' dependency token from the event.
+	Token string `mapstructure:"token"`
+	// Type is an operation type of the catalogue; absent, the rest says what runs
+	// it, as for a type.
+	Type          string        `mapstructure:"type"`
 	Activity      string        `mapstructure:"activity"`
+	Workflow      string        `mapstructure:"workflow"`
 	TaskQueue     string        `mapstructure:"taskQueue"`
 	StartToClose  time.Duration `mapstructure:"startToClose"`
 	Heartbeat     time.Duration `mapstructure:"heartbeat"`
 	CancelTimeout time.Duration `mapstructure:"cancelTimeout"`
 	Retry         Retry         `mapstructure:"retry"`
+}
+
+// Workflow is one that an operation's data may name.
+type Workflow struct {
+	Name      string `mapstructure:"name"`
+	TaskQueue string `mapstructure:"taskQueue"`
 }
 
 // Retry is a type's retry policy.
@@ -145,6 +184,7 @@ func (c *Config) settings() map[string]any {
 		"http.denyPrivate":                  &c.HTTP.DenyPrivate,
 		"http.proxyFromEnvironment":         &c.HTTP.ProxyFromEnvironment,
 		"http.maxResponseBytes":             &c.HTTP.MaxResponseBytes,
+		"files.root":                        &c.Files.Root,
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seriatim-go/seriatim/catalogue"
+	"github.com/seriatim-go/seriatim/protocol"
 )
 
 // environment is an Env with these variables.
@@ -39,9 +40,21 @@ func TestCommittedFileShowsTheDefaults(t *testing.T) {
 		Key: "http.request", Number: 100_001, Label: "HTTP request",
 		Binding: catalogue.Binding{Activity: "http.request", HeartbeatSeconds: 30},
 	}
-	require.Equal(t, []catalogue.Type{bound.WithDefaults()}, cat.Types())
+	long := catalogue.Binding{StartToCloseSeconds: 24 * 60 * 60, HeartbeatSeconds: 30, Retry: catalogue.Retry{MaxAttempts: 10}}
+	imported := catalogue.Type{Key: "import", Label: "Import", Binding: long}
+	propagated := catalogue.Type{Key: "activity.propagation", Label: "Activity propagation", Binding: long}
+	mailed := catalogue.Type{Key: "bulk.email", Label: "Bulk e-mail", Binding: long}
+	mailed.Binding.Retry = catalogue.Retry{MaxAttempts: 20, InitialSeconds: 5, MaxSeconds: 600}
+	all := []catalogue.Type{bound.WithDefaults()}
+	for _, each := range []catalogue.Type{imported, propagated, mailed} {
+		each.Binding.Activity, each.AllowToken = each.Key, true
+		all = append(all, each.WithDefaults())
+	}
+	require.Equal(t, all, cat.Types())
 
-	committed.Types, committed.HTTP.Connections, committed.path = nil, nil, ""
+	committed.Types, committed.HTTP.Connections, committed.SQL.Connections, committed.path = nil, nil, nil, ""
+	committed.SMTP.Connections = nil
+	committed.Events = nil
 	require.Equal(t, Default(), committed)
 	require.NoError(t, committed.Validate())
 }
@@ -115,6 +128,52 @@ types:
 			Retry: catalogue.Retry{MaxAttempts: 7, InitialSeconds: 2, Backoff: 1.5, MaxSeconds: 3600, NonRetryable: []string{"Gone"}},
 		},
 	}}, cat.Types())
+}
+
+// SPEC 9.1, 9.2: original types are bound by key or number, own ones restricted.
+func TestTypesAreBoundAndRestricted(t *testing.T) {
+	t.Parallel()
+	c, err := load(t, `
+types:
+  - {key: bulk.email, activity: sendBulk, dependencyToken: allowed}
+  - {number: 57, activity: rollUp}
+  - {key: a.b, activity: doAB, restrictions: [noControl, noToken]}
+  - {key: workflow, workflows: [{name: Fulfil, taskQueue: orders}, {name: Bill}]}
+  - {key: order.fulfil, workflow: Fulfil, taskQueue: orders, startToClose: 1h}
+`, nil)
+	require.NoError(t, err)
+	cat, err := c.Catalogue()
+	require.NoError(t, err)
+	types := cat.Types()
+	require.Equal(t, []any{2, "Bulk Email", 0}, []any{types[0].Number, types[0].Label, len(types[0].Restrictions)})
+	require.Equal(t, []any{"rollup.field", protocol.Restrictions{protocol.NoCancelOrDelete}}, []any{types[1].Key, types[1].Restrictions})
+	require.Equal(t, protocol.Restrictions{protocol.NoControl, protocol.NoToken}, types[2].Restrictions)
+	require.Equal(t, []catalogue.Workflow{{Name: "Fulfil", TaskQueue: "orders"}, {Name: "Bill"}}, types[3].Binding.Workflows)
+	require.Equal(t, []any{"Fulfil", "orders", 3600.0}, []any{types[4].Binding.Workflow, types[4].Binding.TaskQueue, types[4].Binding.StartToCloseSeconds})
+}
+
+// SPEC 8.7
+func TestHandlersAreRegisteredForEvents(t *testing.T) {
+	t.Parallel()
+	c, err := load(t, `
+types: [{key: mail.send, activity: sendMail}]
+events:
+  - {name: account.sync, message: update, entity: account, token: "account-{regardingObjectId}",
+     activity: syncAccount, taskQueue: crm, startToClose: 1m, heartbeat: 5s, cancelTimeout: 10s, retry: {maxAttempts: 9}}
+  - {name: notice, type: mail.send}
+`, nil)
+	require.NoError(t, err)
+	cat, err := c.Catalogue()
+	require.NoError(t, err)
+	events := cat.Events()
+	require.Equal(t, []string{"account.sync", "update", "account", "account-{regardingObjectId}"},
+		[]string{events[0].Name, events[0].MessageName, events[0].PrimaryEntityType, events[0].DependencyToken})
+	synced, _ := cat.Lookup("event.account.sync")
+	require.Equal(t, []any{"syncAccount", "crm", 60.0, 5.0, 10.0, int32(9)}, []any{
+		synced.Binding.Activity, synced.Binding.TaskQueue, synced.Binding.StartToCloseSeconds,
+		synced.Binding.HeartbeatSeconds, synced.Binding.CancelTimeoutSeconds, synced.Binding.Retry.MaxAttempts,
+	})
+	require.Equal(t, protocol.TypeRef("mail.send"), events[1].Key())
 }
 
 func TestEmptyFileIsTheDefaults(t *testing.T) {

@@ -87,7 +87,7 @@ func expectation(t reflect.Type) string {
 	switch {
 	case t == durationType:
 		return `a duration with its unit, such as "30s"`
-	case t == headerType:
+	case t == secretType:
 		return "a string, {env: NAME} or {file: PATH}"
 	case t.Kind() == reflect.Bool:
 		return "true or false"
@@ -105,7 +105,7 @@ func expectation(t reflect.Type) string {
 
 var (
 	durationType = reflect.TypeFor[time.Duration]()
-	headerType   = reflect.TypeFor[Header]()
+	secretType   = reflect.TypeFor[Secret]()
 )
 
 // strictly lets no value be taken for one of another type.
@@ -113,8 +113,8 @@ func strictly(d *mapstructure.DecoderConfig) {
 	d.WeaklyTypedInput = false
 	d.DecodeHook = func(from, to reflect.Type, value any) (any, error) {
 		text, isText := value.(string)
-		if to == headerType && isText {
-			return Header{Value: text}, nil
+		if to == secretType && isText {
+			return Secret{Value: text}, nil
 		}
 		if to == durationType {
 			if duration, err := time.ParseDuration(text); err == nil {

@@ -46,9 +46,11 @@ func (c Config) Validate() error {
 		within("serializer.maxRunSignals", c.Serializer.MaxRunSignals, 1, maxRunSignals),
 		within("http.maxResponseBytes", c.HTTP.MaxResponseBytes, 1, protocol.MaxResultBytes),
 		c.validateConnections(),
+		c.validateDatabases(),
+		c.validateMailServers(),
 	)
 	if _, err := c.build(); err != nil {
-		problems = append(problems, fmt.Errorf("types: %w", err))
+		problems = append(problems, err)
 	}
 	return errors.Join(problems...)
 }
@@ -98,8 +100,8 @@ func (c Config) validateConnections() error {
 			problems = append(problems, fmt.Errorf("%s.baseURL: is missing for %q", key, connection.Name))
 		}
 		for name, h := range connection.Headers {
-			if (h.Env != "" && h.File != "") || (h.Value != "" && h.Env+h.File != "") {
-				problems = append(problems, fmt.Errorf("%s.headers.%s: has more than one of value, env and file", key, name))
+			if err := h.validate(); err != nil {
+				problems = append(problems, fmt.Errorf("%s.headers.%s: %w", key, name, err))
 			}
 		}
 	}
@@ -111,31 +113,74 @@ func (c Config) validateConnections() error {
 func (c Config) Catalogue() (*catalogue.Catalogue, error) {
 	built, err := c.build()
 	if err != nil {
-		return nil, fmt.Errorf("%s: types: %w", cmp.Or(c.path, "configuration"), err)
+		return nil, fmt.Errorf("%s: %w", cmp.Or(c.path, "configuration"), err)
 	}
 	return built, nil
 }
 
 func (c Config) build() (*catalogue.Catalogue, error) {
 	types := make([]catalogue.Type, len(c.Types))
+	var problems []error
 	for i, t := range c.Types {
-		types[i] = catalogue.Type{
-			Key: t.Key, Number: t.Number, Label: t.Label,
-			Binding: catalogue.Binding{
-				Activity:             t.Activity,
-				TaskQueue:            t.TaskQueue,
-				StartToCloseSeconds:  t.StartToClose.Seconds(),
-				HeartbeatSeconds:     t.Heartbeat.Seconds(),
-				CancelTimeoutSeconds: t.CancelTimeout.Seconds(),
-				Retry: catalogue.Retry{
-					MaxAttempts:    int32(max(-1, min(t.Retry.MaxAttempts, math.MaxInt32))),
-					InitialSeconds: t.Retry.Initial.Seconds(),
-					Backoff:        t.Retry.Backoff,
-					MaxSeconds:     t.Retry.Max.Seconds(),
-					NonRetryable:   t.Retry.NonRetryable,
-				},
-			},
+		types[i] = t.entry()
+		if d := t.DependencyToken; d != "" && d != tokenAllowed {
+			problems = append(problems, fmt.Errorf("type %q: dependencyToken: %q is not %q; to forbid it, say so in restrictions", t.Key, d, tokenAllowed))
 		}
 	}
-	return catalogue.New(types...)
+	built, err := catalogue.New(types...)
+	if err := errors.Join(append(problems, err)...); err != nil {
+		return nil, fmt.Errorf("types: %w", err)
+	}
+	handlers := make([]catalogue.EventHandler, len(c.Events))
+	for i, e := range c.Events {
+		handlers[i] = e.handler()
+	}
+	if built, err = built.WithEvents(handlers...); err != nil {
+		return nil, fmt.Errorf("events: %w", err)
+	}
+	return built, nil
+}
+
+// handler is the registration as the catalogue has it.
+func (e Event) handler() catalogue.EventHandler {
+	runs := Type{
+		Activity: e.Activity, Workflow: e.Workflow, TaskQueue: e.TaskQueue,
+		StartToClose: e.StartToClose, Heartbeat: e.Heartbeat, CancelTimeout: e.CancelTimeout, Retry: e.Retry,
+	}
+	return catalogue.EventHandler{
+		Name: e.Name, MessageName: e.Message, PrimaryEntityType: e.Entity, DependencyToken: e.Token,
+		Type: protocol.TypeRef(e.Type), Binding: runs.entry().Binding,
+	}
+}
+
+// tokenAllowed is the one value of a type's dependencyToken.
+const tokenAllowed = "allowed"
+
+// entry is the type as the catalogue has it.
+func (t Type) entry() catalogue.Type {
+	entry := catalogue.Type{
+		Key: t.Key, Number: t.Number, Label: t.Label, AllowToken: t.DependencyToken == tokenAllowed,
+		Binding: catalogue.Binding{
+			Activity:             t.Activity,
+			Workflow:             t.Workflow,
+			TaskQueue:            t.TaskQueue,
+			StartToCloseSeconds:  t.StartToClose.Seconds(),
+			HeartbeatSeconds:     t.Heartbeat.Seconds(),
+			CancelTimeoutSeconds: t.CancelTimeout.Seconds(),
+			Retry: catalogue.Retry{
+				MaxAttempts:    int32(max(-1, min(t.Retry.MaxAttempts, math.MaxInt32))),
+				InitialSeconds: t.Retry.Initial.Seconds(),
+				Backoff:        t.Retry.Backoff,
+				MaxSeconds:     t.Retry.Max.Seconds(),
+				NonRetryable:   t.Retry.NonRetryable,
+			},
+		},
+	}
+	for _, w := range t.Workflows {
+		entry.Binding.Workflows = append(entry.Binding.Workflows, catalogue.Workflow(w))
+	}
+	for _, r := range t.Restrictions {
+		entry.Restrictions = append(entry.Restrictions, protocol.Restriction(r))
+	}
+	return entry
 }

@@ -4,7 +4,10 @@
 // Three operations on one token show the rule: A runs, B is postponed, C waits
 // behind B. Beside them examples/deliveries.jsonl is delivered over HTTP to a
 // receiver that records what came and in which order, and the demo checks that
-// record: it exits 1 if any rule was broken.
+// record. Then a campaign: examples/contacts.csv is imported into a database, each
+// active contact gets an activity, and each of those a message by SMTP, with all
+// counts checked against the database and the mail server. It exits 1 if any rule
+// was broken.
 package main
 
 import (
@@ -44,7 +47,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 // demo does it all and answers what went wrong.
 func demo(ctx context.Context, file string, keep bool, out io.Writer) (err error) {
-	_, _ = fmt.Fprintln(out, "Starting a Temporal server, a worker and a receiver …")
+	_, _ = fmt.Fprintln(out, "Starting a Temporal server, a worker, a receiver and a mail server …")
 	s, err := startSite(ctx, out)
 	if err != nil {
 		return err
@@ -67,6 +70,9 @@ func demo(ctx context.Context, file string, keep bool, out io.Writer) (err error
 	if err := j.conclude(bounded); err != nil {
 		return err
 	}
+	if err := runCampaign(bounded, s, out); err != nil {
+		return err
+	}
 	if keep {
 		waitForInterrupt(ctx, s, out)
 	}
@@ -81,6 +87,7 @@ All is left running until Ctrl-C. To look around, in another terminal:
   go run ./starter token show demo-abc
   go run ./starter list --status failed
   go run ./starter show delivery-062
+  go run ./starter show spring-import -o json
 
 Web UI: %s/namespaces/%s/workflows
 `, s.server.Address(), s.server.Namespace(), s.server.WebUI(), s.server.Namespace())

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io"
@@ -15,16 +16,19 @@ import (
 	"go.temporal.io/sdk/log"
 
 	"github.com/seriatim-go/seriatim/internal/embedded"
+	"github.com/seriatim-go/seriatim/internal/mailbox"
 	"github.com/seriatim-go/seriatim/opclient"
 )
 
-// site is everything that the demo starts: a Temporal server, a worker process
-// and the receiver.
+// site is everything that the demo starts: a Temporal server, a worker process,
+// the receiver, a database and a mail server.
 type site struct {
 	server   *embedded.Server
 	worker   *exec.Cmd
 	ended    chan error // how the worker ended
 	receiver *receiver
+	mail     *mailbox.Server
+	database *sql.DB
 	temporal client.Client
 	client   *opclient.Client
 	folder   string
@@ -50,6 +54,9 @@ func startSite(ctx context.Context, out io.Writer) (s *site, err error) {
 		return s, err
 	}
 	if s.folder, err = os.MkdirTemp("", "seriatim-demo-"); err != nil {
+		return s, err
+	}
+	if err = s.prepareCampaign(ctx); err != nil {
 		return s, err
 	}
 	if err = s.startWorker(ctx); err != nil {
@@ -86,7 +93,7 @@ func (s *site) startWorker(ctx context.Context) error {
 	if output, err := exec.CommandContext(ctx, "go", "build", "-o", program, "./worker").CombinedOutput(); err != nil {
 		return fmt.Errorf("build the worker: %w\n%s", err, output)
 	}
-	if err := os.WriteFile(settings, fmt.Appendf(nil, configuration, s.receiver.url()), 0o600); err != nil {
+	if err := os.WriteFile(settings, fmt.Appendf(nil, configuration+campaignTypes+s.campaignConfig(), s.receiver.url()), 0o600); err != nil {
 		return err
 	}
 	logFile, err := os.Create(filepath.Join(s.folder, "worker.log"))
@@ -118,6 +125,12 @@ func (s *site) stop() error {
 	}
 	if s.receiver != nil {
 		s.receiver.close()
+	}
+	if s.mail != nil {
+		problems = append(problems, s.mail.Close())
+	}
+	if s.database != nil {
+		problems = append(problems, s.database.Close())
 	}
 	if s.server != nil {
 		problems = append(problems, s.server.Stop())

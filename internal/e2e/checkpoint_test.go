@@ -12,7 +12,9 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
+	commonpb "go.temporal.io/api/common/v1"
 	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
 
@@ -162,6 +164,45 @@ func TestStoppedWorkerLeavesTheCheckpoint(t *testing.T) {
 	// engine notices, and it is another attempt of the same call.
 	require.Len(t, h.done, 1)
 	require.Regexp(t, "^5 by [12]$", h.done[0])
+}
+
+// What a person pauses at the server, as in the Web UI, stays there until it is
+// let go, and goes on from its checkpoint.
+func TestHandlerPausedAtTheServerStaysPaused(t *testing.T) {
+	t.Parallel()
+	s := newItemsSite(t)
+	working := make(chan struct{})
+	h := &items{n: 5, then: func(ctx context.Context, r activities.Request, item int) *protocol.Outcome {
+		if item != 3 || r.Fence.Attempt > 1 {
+			return nil
+		}
+		close(working)
+		<-ctx.Done()
+		outcome := protocol.Cancellation()
+		return &outcome
+	}}
+	s.serve(h)
+	id := s.start()
+	<-working
+	require.NoError(t, pauseAtServer(s.ctx, s.Client, s.namespace, id, "items"))
+	c := opclient.New(s.Client, opclient.Options{TaskQueue: s.taskQueue, Namespace: s.namespace})
+	require.Eventually(t, func() bool {
+		found, err := c.Get(s.ctx, id, "")
+		return err == nil && found.SuspendReason == protocol.SuspendPaused && found.RetryCount == 1
+	}, patience, 50*time.Millisecond, "its handler has stopped")
+	_, err := c.Resume(s.ctx, id, "", "")
+	require.NoError(t, err)
+	require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, s.closed(id))
+	require.Equal(t, []string{"1 by 1", "2 by 1", "3 by 1", "4 by 2", "5 by 2"}, h.done)
+}
+
+// pauseAtServer pauses the activity of an operation's handler, as the Web UI does.
+func pauseAtServer(ctx context.Context, c client.Client, namespace, id, activityType string) error {
+	_, err := c.WorkflowService().PauseActivity(ctx, &workflowservice.PauseActivityRequest{
+		Namespace: namespace, Execution: &commonpb.WorkflowExecution{WorkflowId: protocol.OperationWorkflowID(id)},
+		Activity: &workflowservice.PauseActivityRequest_Type{Type: activityType}, Identity: "tester", Reason: "stocktaking",
+	})
+	return err
 }
 
 // SPEC 3.2: a handler that takes longer to stop than it may be silent keeps its

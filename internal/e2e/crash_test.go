@@ -86,20 +86,21 @@ type process struct {
 	log     string
 }
 
-// startProcess runs the worker program with that configuration.
-func startProcess(t *testing.T, server *embedded.Server, config string) *process {
+// startProcess runs the worker program with that configuration, and with more of an
+// environment, each NAME=VALUE.
+func startProcess(t *testing.T, server *embedded.Server, config string, environment ...string) *process {
 	t.Helper()
-	return startProcessAt(t, server.Address(), server.Namespace(), "warn", config)
+	return startProcessAt(t, server.Address(), server.Namespace(), "warn", config, environment...)
 }
 
 // startProcessAt is startProcess for any address and level of its log.
-func startProcessAt(t *testing.T, address, namespace, level, config string) *process {
+func startProcessAt(t *testing.T, address, namespace, level, config string, environment ...string) *process {
 	t.Helper()
 	folder := t.TempDir()
 	settings := filepath.Join(folder, "config.yaml")
 	require.NoError(t, os.WriteFile(settings, []byte(config), 0o600))
 	p := &process{t: t, command: exec.Command(program(t, "worker"), "--config", settings, "--log-level", level), log: filepath.Join(folder, "log")}
-	p.command.Env = append(os.Environ(), "TEMPORAL_ADDRESS="+address, "TEMPORAL_NAMESPACE="+namespace)
+	p.command.Env = append(append(os.Environ(), "TEMPORAL_ADDRESS="+address, "TEMPORAL_NAMESPACE="+namespace), environment...)
 	log, err := os.Create(p.log)
 	require.NoError(t, err)
 	p.command.Stdout, p.command.Stderr = log, log

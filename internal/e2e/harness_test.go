@@ -17,6 +17,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
 
 	"github.com/seriatim-go/seriatim/activities"
 	"github.com/seriatim-go/seriatim/catalogue"
@@ -115,9 +116,12 @@ func openSite(t *testing.T, server *embedded.Server, namespace string, o workflo
 func (s *site) startWorker() {
 	cat, err := catalogue.New(testTypes(s.taskQueue)...)
 	require.NoError(s.t, err)
+	cat, err = cat.WithEvents(testHandlers()...)
+	require.NoError(s.t, err)
 	options := worker.Options{WorkerStopTimeout: 5 * time.Second}
 	operations := worker.New(s.Client, s.taskQueue, options)
 	workflows.Register(operations, cat, s.options)
+	operations.RegisterWorkflowWithOptions(fulfil, workflow.RegisterOptions{Name: "fulfil"})
 	operations.RegisterActivityWithOptions(s.record, activity.RegisterOptions{Name: "record"})
 	activities.Register(operations, activities.Handlers{"work": activities.HandlerFunc(s.work)})
 	engine := worker.New(s.Client, s.taskQueue+protocol.EngineTaskQueueSuffix, options)
@@ -139,6 +143,10 @@ func testTypes(taskQueue string) []catalogue.Type {
 		{Key: workType, Binding: catalogue.Binding{
 			Activity: "work", HeartbeatSeconds: 1, CancelTimeoutSeconds: 3, Retry: catalogue.Retry{InitialSeconds: 0.2},
 		}},
+		{Key: "test.fixed", Restrictions: protocol.Restrictions{protocol.NoControl}, Binding: catalogue.Binding{Activity: "record"}},
+		{Key: "rollup.field", Binding: catalogue.Binding{Activity: "record"}},
+		{Key: "import", Binding: catalogue.Binding{Activity: "record"}},
+		{Key: "workflow", Binding: catalogue.Binding{Workflows: []catalogue.Workflow{{Name: "fulfil"}}, CancelTimeoutSeconds: 3}},
 		{Key: "test.two-attempts", Binding: catalogue.Binding{Activity: "record", Retry: few}},
 		{Key: "test.one-second", Binding: catalogue.Binding{Activity: "record", StartToCloseSeconds: 1, Retry: few}},
 		{Key: "test.heartbeat", Binding: catalogue.Binding{Activity: "record", HeartbeatSeconds: 1, Retry: few}},

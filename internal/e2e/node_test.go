@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,17 +30,7 @@ types:
 // became of it. Where node or npm is missing this is skipped.
 func TestNodeClientDoesItAll(t *testing.T) {
 	t.Parallel()
-	for _, tool := range []string{"node", "npm"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			t.Skipf("%s is not installed", tool)
-		}
-	}
-	version, err := exec.Command("node", "--version").Output()
-	require.NoError(t, err)
-	var major int
-	if _, err := fmt.Sscanf(string(version), "v%d.", &major); err != nil || major < 20 {
-		t.Skipf("node is %s, the example needs 20", version)
-	}
+	needNode(t)
 	queue, token := unique(t), unique(t)
 	startProcess(t, shared, fmt.Sprintf(nodeConfig, queue))
 	output := runNode(t, "TEMPORAL_ADDRESS="+shared.Address(), "TEMPORAL_NAMESPACE="+shared.Namespace(), "SERIATIM_TASKQUEUE="+queue, "TOKEN="+token)
@@ -54,23 +45,68 @@ func TestNodeClientDoesItAll(t *testing.T) {
 	}
 }
 
+// needNode skips the test where node or npm is missing or old.
+func needNode(t *testing.T) {
+	t.Helper()
+	for _, tool := range []string{"node", "npm"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skipf("%s is not installed", tool)
+		}
+	}
+	version, err := exec.Command("node", "--version").Output()
+	require.NoError(t, err)
+	var major int
+	if _, err := fmt.Sscanf(string(version), "v%d.", &major); err != nil || major < 20 {
+		t.Skipf("node is %s, the example needs 20", version)
+	}
+}
+
 // runNode installs what the example needs, in a folder of its own, and runs it.
 func runNode(t *testing.T, environment ...string) string {
 	t.Helper()
 	folder := t.TempDir()
-	for _, name := range []string{"package.json", "package-lock.json", "seriatim.mjs", "demo.mjs"} {
-		content, err := os.ReadFile(filepath.Join("../../examples/node", name))
-		require.NoError(t, err)
-		require.NoError(t, os.WriteFile(filepath.Join(folder, name), content, 0o600))
-	}
-	install := exec.Command("npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts")
-	install.Dir = folder
-	if output, err := install.CombinedOutput(); err != nil {
-		t.Skipf("npm cannot install @temporalio/client: %v\n%s", err, output)
+	require.NoError(t, copyExample("node", folder))
+	if err := npm(folder, "ci", "--no-audit", "--no-fund", "--ignore-scripts"); err != nil {
+		t.Skip(err)
 	}
 	node := exec.Command("node", "demo.mjs")
 	node.Dir, node.Env, node.Stderr = folder, append(os.Environ(), environment...), os.Stderr
 	output, err := node.Output()
 	require.NoError(t, err, "%s", output)
 	return string(output)
+}
+
+// copyExample copies an example without what was installed or built there.
+func copyExample(name, to string) error {
+	from := filepath.Join("../../examples", name)
+	return filepath.WalkDir(from, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		relative, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() {
+			if entry.Name() == "node_modules" || entry.Name() == "dist" {
+				return filepath.SkipDir
+			}
+			return os.MkdirAll(filepath.Join(to, relative), 0o755)
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(to, relative), content, 0o600)
+	})
+}
+
+// npm runs npm in a folder; the error says what it said.
+func npm(folder string, args ...string) error {
+	command := exec.Command("npm", args...)
+	command.Dir = folder
+	if output, err := command.CombinedOutput(); err != nil {
+		return fmt.Errorf("npm %v: %w\n%s", args, err, output)
+	}
+	return nil
 }

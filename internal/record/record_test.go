@@ -21,6 +21,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/seriatim-go/seriatim/activities"
@@ -73,10 +74,14 @@ func (s *stage) startWorker() {
 	binding := catalogue.Binding{Activity: "record", Retry: catalogue.Retry{MaxAttempts: 2, InitialSeconds: 0.1}}
 	heartbeats := binding
 	heartbeats.HeartbeatSeconds, heartbeats.CancelTimeoutSeconds = 1, 1
-	cat, err := catalogue.New(catalogue.Type{Key: "test.record", Binding: binding}, catalogue.Type{Key: "test.heartbeats", Binding: heartbeats})
+	types := []catalogue.Type{{Key: "test.record", Binding: binding}, {Key: "test.heartbeats", Binding: heartbeats}}
+	cat, err := catalogue.New(append(types, catalogueTypes...)...)
+	require.NoError(s.t, err)
+	cat, err = cat.WithEvents(catalogue.EventHandler{Name: "audit", MessageName: "update", Binding: binding})
 	require.NoError(s.t, err)
 	operations := worker.New(s.Client, s.name, worker.Options{Identity: identity})
 	workflows.Register(operations, cat, s.options)
+	operations.RegisterWorkflowWithOptions(waits, workflow.RegisterOptions{Name: "waits"})
 	operations.RegisterActivityWithOptions(s.record, activity.RegisterOptions{Name: "record"})
 	engine := worker.New(s.Client, s.name+protocol.EngineTaskQueueSuffix, worker.Options{Identity: identity})
 	activities.RegisterEngine(engine, s.Client, activities.Rebuilder{

@@ -58,8 +58,26 @@ func (l *life) read(event *historypb.HistoryEvent) {
 		l.ended(event.GetActivityTaskTimedOutEventAttributes().GetScheduledEventId(), at)
 	case enumspb.EVENT_TYPE_ACTIVITY_TASK_CANCELED:
 		l.ended(event.GetActivityTaskCanceledEventAttributes().GetScheduledEventId(), at)
+	case enumspb.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED:
+		l.called(event.GetEventId(), at)
 	default:
+		l.childEnded(event, at)
 		l.close(event, at)
+	}
+}
+
+// childEnded notes the end of a workflow that ran the operation in place of an
+// activity.
+func (l *life) childEnded(event *historypb.HistoryEvent, at time.Time) {
+	for _, initiated := range []int64{
+		event.GetChildWorkflowExecutionCompletedEventAttributes().GetInitiatedEventId(),
+		event.GetChildWorkflowExecutionFailedEventAttributes().GetInitiatedEventId(),
+		event.GetChildWorkflowExecutionCanceledEventAttributes().GetInitiatedEventId(),
+		event.GetChildWorkflowExecutionTimedOutEventAttributes().GetInitiatedEventId(),
+		event.GetChildWorkflowExecutionTerminatedEventAttributes().GetInitiatedEventId(),
+		event.GetStartChildWorkflowExecutionFailedEventAttributes().GetInitiatedEventId(),
+	} {
+		l.ended(initiated, at)
 	}
 }
 
@@ -94,11 +112,14 @@ func (l *life) updated(request *updatepb.Request) {
 // scheduled notes a call of the handler; the engine's own activities are none.
 func (l *life) scheduled(event *historypb.HistoryEvent, at time.Time) {
 	a := event.GetActivityTaskScheduledEventAttributes()
-	switch a.GetActivityType().GetName() {
-	case protocol.ReadCheckpointActivity:
+	if protocol.IsEngineActivity(a.GetActivityType().GetName()) {
 		return
 	}
-	l.calls[event.GetEventId()] = len(l.x.Calls)
+	l.called(event.GetEventId(), at)
+}
+
+func (l *life) called(event int64, at time.Time) {
+	l.calls[event] = len(l.x.Calls)
 	l.x.Calls = append(l.x.Calls, Call{Scheduled: at, NotBefore: l.notBefore, Held: l.held})
 }
 

@@ -1,0 +1,39 @@
+package workflows
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	historypb "go.temporal.io/api/history/v1"
+
+	"github.com/seriatim-go/seriatim/protocol"
+)
+
+// What the catalogue brought has recorded histories too, whichever release wrote
+// them.
+func TestRecordedShapesOfTheCatalogueHaveWhatTheyAreFor(t *testing.T) {
+	t.Parallel()
+	histories := recorded(t)
+	has := func(name string, kind enumspb.EventType, matches func(*historypb.HistoryEvent) bool) {
+		t.Helper()
+		found := false
+		for path, history := range histories {
+			found = found || strings.HasSuffix("/"+path, "/"+name) && slices.ContainsFunc(history.GetEvents(), func(e *historypb.HistoryEvent) bool {
+				return e.GetEventType() == kind && (matches == nil || matches(e))
+			})
+		}
+		require.True(t, found, "%s has %s", name, kind)
+	}
+	has("operation-workflow", enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED, nil)
+	has("operation-workflow-canceled", enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_CANCELED, nil)
+	has("operation-restricted", enumspb.EVENT_TYPE_WORKFLOW_PROPERTIES_MODIFIED, nil)
+	has("operation-restricted", enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED, nil)
+	has("operation-restricted", enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED, nil)
+	has("serializer-restricted", enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_COMPLETED, nil)
+	has("event", enumspb.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED, func(e *historypb.HistoryEvent) bool {
+		return isScheduled(e, protocol.SubmitForEventActivity)
+	})
+}
