@@ -192,11 +192,31 @@ func (s *serializer) run() error {
 		s.hold.arm(s)
 		s.idle.arm(s)
 		s.changed = false
+		s.showHeld()
 		s.report()
 		workflow.SetCurrentDetails(s.ctx, s.details())
 		if err := workflow.Await(s.ctx, s.hasWork); err != nil {
 			return err
 		}
+	}
+}
+
+// showHeld has filters see whether the token is held, by a person or by a failure.
+func (s *serializer) showHeld() {
+	if !s.settings.SearchAttributes || s.refused != "" {
+		return
+	}
+	held := s.queue.Hold != nil || s.queue.Failure != nil
+	shown, ok := workflow.GetTypedSearchAttributes(s.ctx).GetKeyword(operationStatus)
+	if held == (ok && shown == protocol.HeldStatus) || !s.tellsHeld() {
+		return
+	}
+	update := operationStatus.ValueUnset()
+	if held {
+		update = operationStatus.ValueSet(protocol.HeldStatus)
+	}
+	if err := workflow.UpsertTypedSearchAttributes(s.ctx, update); err != nil {
+		workflow.GetLogger(s.ctx).Error("search attributes not set", "error", err)
 	}
 }
 
