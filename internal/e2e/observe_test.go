@@ -44,8 +44,8 @@ func freeAddress(t *testing.T) string {
 	return listener.Addr().String()
 }
 
-// page is what a worker answers; 0 where nobody does.
-func page(t *testing.T, address, path string) (code int, text string) {
+// fetched is what a worker answers; 0 where nobody does.
+func fetched(t *testing.T, address, path string) (code int, text string) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+path, http.NoBody)
 	require.NoError(t, err)
@@ -103,7 +103,7 @@ func newObserved(t *testing.T, level, secret string, target http.HandlerFunc) *o
 	o.temporal = temporal
 	o.client = opclient.New(temporal, opclient.Options{TaskQueue: o.queue, Namespace: shared.Namespace()})
 	require.Eventually(t, func() bool {
-		code, _ := page(t, o.address, "/readyz")
+		code, _ := fetched(t, o.address, "/readyz")
 		return code == http.StatusOK
 	}, patience, 100*time.Millisecond)
 	return o
@@ -135,7 +135,7 @@ func (o *observed) settles(wanted map[string]float64) (text string) {
 	o.t.Helper()
 	var got map[string]float64
 	require.Eventually(o.t, func() bool {
-		_, text = page(o.t, o.address, "/metrics")
+		_, text = fetched(o.t, o.address, "/metrics")
 		got = map[string]float64{}
 		for series := range wanted {
 			parts := strings.Fields(series)
@@ -201,7 +201,7 @@ func TestMetricsCountWhatHappened(t *testing.T) {
 	require.NotContains(t, text, token+"-00", "no id becomes a label")
 	require.NotContains(t, text, "no.such-type", "what callers write becomes no label")
 	require.Eventually(t, func() bool {
-		_, text = page(t, o.address, "/metrics")
+		_, text = fetched(t, o.address, "/metrics")
 		return sample(text, "seriatim_tokens") > 0 && sample(text, "seriatim_survey_timestamp_seconds") > 0
 	}, 3*patience, time.Second, "the tokens are surveyed")
 	requireExposed(t, text)
@@ -252,11 +252,11 @@ func TestReadyUntilItIsToldToStop(t *testing.T) {
 
 	require.NoError(t, o.command.Process.Signal(syscall.SIGTERM))
 	require.Eventually(t, func() bool {
-		code, text = page(t, o.address, "/readyz")
+		code, text = fetched(t, o.address, "/readyz")
 		return code == http.StatusServiceUnavailable
 	}, patience, 50*time.Millisecond)
 	require.Equal(t, "not ready: the worker stops\n", text)
-	code, _ = page(t, o.address, "/healthz")
+	code, _ = fetched(t, o.address, "/healthz")
 	require.Equal(t, http.StatusOK, code, "it is alive while its handler has its grace")
 	code, text = check()
 	require.Equal(t, 1, code)
@@ -272,12 +272,12 @@ func TestAliveAndNotReadyWithoutAServer(t *testing.T) {
 	var text string
 	require.Eventually(t, func() bool {
 		var code int
-		code, text = page(t, address, "/readyz")
+		code, text = fetched(t, address, "/readyz")
 		return code == http.StatusServiceUnavailable && strings.Contains(text, "is not there yet")
 	}, patience, 100*time.Millisecond)
 	require.Contains(t, text, nobody, "it says where it looks")
 	require.Contains(t, text, `"orders"`)
-	code, _ := page(t, address, "/healthz")
+	code, _ := fetched(t, address, "/healthz")
 	require.Equal(t, http.StatusOK, code)
 }
 
