@@ -17,9 +17,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/client"
 
+	"github.com/seriatim-go/seriatim/internal/embedded"
 	"github.com/seriatim-go/seriatim/opclient"
 	"github.com/seriatim-go/seriatim/protocol"
 )
@@ -93,15 +95,20 @@ type observed struct {
 
 func newObserved(t *testing.T, level, secret string, target http.HandlerFunc) *observed {
 	t.Helper()
+	return newObservedIn(t, shared.Namespace(), level, secret, target)
+}
+
+func newObservedIn(t *testing.T, namespace, level, secret string, target http.HandlerFunc) *observed {
+	t.Helper()
 	server := httptest.NewServer(target)
 	t.Cleanup(server.Close)
 	o := &observed{address: freeAddress(t), queue: unique(t)}
-	o.process = startProcessAt(t, shared.Address(), shared.Namespace(), level, fmt.Sprintf(observedConfig, o.queue, o.address, server.URL, secret))
-	temporal, err := client.Dial(client.Options{HostPort: shared.Address(), Namespace: shared.Namespace()})
+	o.process = startProcessAt(t, shared.Address(), namespace, level, fmt.Sprintf(observedConfig, o.queue, o.address, server.URL, secret))
+	temporal, err := client.Dial(client.Options{HostPort: shared.Address(), Namespace: namespace})
 	require.NoError(t, err)
 	t.Cleanup(temporal.Close)
 	o.temporal = temporal
-	o.client = opclient.New(temporal, opclient.Options{TaskQueue: o.queue, Namespace: shared.Namespace()})
+	o.client = opclient.New(temporal, opclient.Options{TaskQueue: o.queue, Namespace: namespace})
 	require.Eventually(t, func() bool {
 		code, _ := fetched(t, o.address, "/readyz")
 		return code == http.StatusOK
@@ -142,7 +149,7 @@ func (o *observed) settles(wanted map[string]float64) (text string) {
 			got[series] = sample(text, parts[0], parts[1:]...)
 		}
 		return fmt.Sprint(got) == fmt.Sprint(wanted)
-	}, patience, 200*time.Millisecond, "%v instead of %v", &got, wanted)
+	}, 3*patience, 200*time.Millisecond, "%v instead of %v", &got, wanted)
 	return text
 }
 
@@ -225,6 +232,52 @@ func requireExposed(t *testing.T, text string) {
 			}
 		}
 	}
+}
+
+// In a namespace of its own, since it is the whole of one that is surveyed.
+func TestSurveyTellsHowAllTokensAre(t *testing.T) {
+	t.Parallel()
+	namespace := "seriatim-test-" + uuid.NewString()
+	require.NoError(t, embedded.Namespace(t.Context(), shared.Address(), namespace))
+	_, stderr, code := starterIn(t, namespace, "setup")
+	require.Zero(t, code, stderr)
+	finish := make(chan struct{})
+	o := newObservedIn(t, namespace, "warn", "key", func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/refuses":
+			w.WriteHeader(http.StatusBadRequest)
+		case "/blocks":
+			<-finish
+		}
+	})
+	t.Cleanup(func() { close(finish) }) // before the target is closed, which waits for it
+	submit := func(token, path string, n int) protocol.Operation {
+		op := operation(o.queue+token, n)
+		op.DependencyToken, op.OperationType = o.queue+token, ""
+		op.Data = fmt.Appendf(nil, `{"method":"POST","connection":"target","path":%q}`, path)
+		o.submit(op)
+		return op
+	}
+	for _, token := range []string{"blocks", "held", "failed"} {
+		op := submit(token, "/", 0)
+		_, err := o.client.Wait(t.Context(), op.ID, op.DependencyToken)
+		require.NoError(t, err)
+	}
+	_, err := o.client.Hold(t.Context(), o.queue+"held", time.Time{}, "stocktaking")
+	require.NoError(t, err)
+	_, err = o.client.SetPolicy(t.Context(), o.queue+"failed", protocol.PolicyRequest{OnFailure: protocol.HoldOnFailure})
+	require.NoError(t, err)
+	for n := 1; n <= 4; n++ {
+		submit("blocks", "/blocks", n) // one runs
+	}
+	submit("held", "/", 1)
+	submit("failed", "/refuses", 1)
+	submit("failed", "/", 2)
+	text := o.settles(map[string]float64{
+		"seriatim_tokens": 3, "seriatim_tokens_held": 1, "seriatim_tokens_failed": 1, "seriatim_tokens_unread": 0,
+		"seriatim_operations_queued": 5, "seriatim_queue_depth_max": 3, "seriatim_heads_waiting": 0, "seriatim_heads_error": 0,
+	})
+	require.Positive(t, sample(text, "seriatim_oldest_head_age_seconds"), "of the one that runs")
 }
 
 func TestReadyUntilItIsToldToStop(t *testing.T) {
