@@ -107,7 +107,7 @@ func TestAlertsFireOnWhatTheyAreFor(t *testing.T) {
 		t.Skip("promtool is not on PATH: it is in Debian's package prometheus")
 	}
 	for _, args := range [][]string{
-		{"check", "config", "prometheus.yml"}, {"check", "rules", "alerts.yml"}, {"test", "rules", "alerts_test.yml"},
+		{"check", "config", "prometheus.yml"}, {"check", "config", "compose.yml"}, {"check", "rules", "alerts.yml"}, {"test", "rules", "alerts_test.yml"},
 	} {
 		command := exec.CommandContext(t.Context(), promtool, args...)
 		command.Dir = observability
