@@ -16,6 +16,7 @@ import (
 	"go.temporal.io/sdk/contrib/envconfig"
 	"go.temporal.io/sdk/log"
 
+	"github.com/seriatim-go/seriatim/internal/reach"
 	"github.com/seriatim-go/seriatim/opclient"
 )
 
@@ -143,6 +144,9 @@ func (f *connectionFlags) dial(c *cobra.Command, environment envconfig.EnvLookup
 		return nil, err
 	}
 	f.dialled = options
+	if err := reach.Check(options); err != nil {
+		return nil, &usageError{err}
+	}
 	ctx, cancel := context.WithTimeout(c.Context(), f.timeout)
 	defer cancel()
 	temporal, err := dial(ctx, opclient.DialOptions(options))
@@ -152,7 +156,7 @@ func (f *connectionFlags) dial(c *cobra.Command, environment envconfig.EnvLookup
 	if c.Context().Err() == nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		err = fmt.Errorf("no answer within %s (--client-connect-timeout): %w", f.timeout, err)
 	}
-	return nil, fmt.Errorf("cannot reach Temporal at %s, namespace %q: %w", options.HostPort, options.Namespace, err)
+	return nil, fmt.Errorf("cannot reach %w", reach.Error(err, options))
 }
 
 // explain adds where the server is to an error of which that may be the reason.

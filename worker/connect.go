@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/seriatim-go/seriatim/internal/attributes"
+	"github.com/seriatim-go/seriatim/internal/reach"
 	"github.com/seriatim-go/seriatim/opclient"
 )
 
@@ -37,7 +37,7 @@ type site struct {
 func connect(ctx context.Context, options client.Options, logger *slog.Logger) (site, error) {
 	where := logger.With("address", options.HostPort, "namespace", options.Namespace)
 	for wait := firstWait; ; wait = min(2*wait, lastWait) {
-		reached, err := reach(ctx, options, where)
+		reached, err := attempt(ctx, options, where)
 		switch {
 		case err == nil:
 			where.Info("Connected to Temporal.")
@@ -45,9 +45,13 @@ func connect(ctx context.Context, options client.Options, logger *slog.Logger) (
 		case ctx.Err() != nil:
 			return site{}, ctx.Err()
 		case permanent(err):
-			return site{}, fmt.Errorf("temporal at %s, namespace %q: %w", options.HostPort, options.Namespace, err)
+			return site{}, reach.Error(err, options)
 		}
-		where.Warn("Temporal is not there yet.", "error", err, "retryIn", wait.String())
+		more := []any{"error", err, "retryIn", wait.String()}
+		if hint := reach.Hint(err, options.ConnectionOptions.TLS); hint != "" {
+			more = append(more, "hint", hint)
+		}
+		where.Warn("Temporal is not there yet.", more...)
 		select {
 		case <-ctx.Done():
 			return site{}, ctx.Err()
@@ -56,8 +60,8 @@ func connect(ctx context.Context, options client.Options, logger *slog.Logger) (
 	}
 }
 
-// reach is one attempt.
-func reach(ctx context.Context, options client.Options, logger *slog.Logger) (site, error) {
+// attempt reaches it once.
+func attempt(ctx context.Context, options client.Options, logger *slog.Logger) (site, error) {
 	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
 	c, err := client.DialContext(ctx, opclient.DialOptions(options))

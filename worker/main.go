@@ -18,6 +18,7 @@ import (
 	"go.temporal.io/sdk/log"
 
 	"github.com/seriatim-go/seriatim/internal/config"
+	"github.com/seriatim-go/seriatim/internal/reach"
 )
 
 // Exit codes.
@@ -81,6 +82,9 @@ func prepare(path string) (setup, error) {
 	connection, err := envconfig.LoadDefaultClientOptions()
 	if err != nil {
 		return setup{}, fmt.Errorf("connection settings (TEMPORAL_* and config.toml): %w", err)
+	}
+	if err := reach.Check(connection); err != nil {
+		return setup{}, err
 	}
 	if connection.HostPort == "" {
 		connection.HostPort = client.DefaultHostPort

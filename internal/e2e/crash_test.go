@@ -89,11 +89,17 @@ type process struct {
 // startProcess runs the worker program with that configuration.
 func startProcess(t *testing.T, server *embedded.Server, config string) *process {
 	t.Helper()
+	return startProcessWith(t, append(os.Environ(), "TEMPORAL_ADDRESS="+server.Address(), "TEMPORAL_NAMESPACE="+server.Namespace()), config)
+}
+
+// startProcessWith runs it with these variables and no others.
+func startProcessWith(t *testing.T, environment []string, config string) *process {
+	t.Helper()
 	folder := t.TempDir()
 	settings := filepath.Join(folder, "config.yaml")
 	require.NoError(t, os.WriteFile(settings, []byte(config), 0o600))
 	p := &process{t: t, command: exec.Command(program(t, "worker"), "--config", settings, "--log-level", "warn"), log: filepath.Join(folder, "log")}
-	p.command.Env = append(os.Environ(), "TEMPORAL_ADDRESS="+server.Address(), "TEMPORAL_NAMESPACE="+server.Namespace())
+	p.command.Env = environment
 	log, err := os.Create(p.log)
 	require.NoError(t, err)
 	p.command.Stdout, p.command.Stderr = log, log
