@@ -16,6 +16,7 @@ import (
 	"go.temporal.io/sdk/contrib/envconfig"
 	"go.temporal.io/sdk/log"
 
+	"github.com/seriatim-go/seriatim/codec"
 	"github.com/seriatim-go/seriatim/internal/reach"
 	"github.com/seriatim-go/seriatim/opclient"
 )
@@ -27,7 +28,7 @@ type connectionFlags struct {
 	grpcMeta                                        []string
 	tls, tlsNoHostCheck                             bool
 	tlsCert, tlsKey, tlsCA, tlsServerName           string
-	identity                                        string
+	identity, keyFile                               string
 	timeout                                         time.Duration
 
 	// dialled is the server that was dialled, and as whom.
@@ -49,6 +50,7 @@ func (f *connectionFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.tlsServerName, "tls-server-name", "", "server name that the certificate must have")
 	flags.BoolVar(&f.tlsNoHostCheck, "tls-disable-host-verification", false, "accept a certificate of any server")
 	flags.StringVar(&f.identity, "identity", "", "who asks; kept and shown with what was done (default starter:USER@HOST)")
+	flags.StringVar(&f.keyFile, "encryption-key-file", "", "keys of the worker's encryption.keyFile; default $"+codec.KeyFileVariable)
 	flags.DurationVar(&f.timeout, "client-connect-timeout", 10*time.Second, "how long connecting may take")
 }
 
@@ -78,7 +80,23 @@ func (f *connectionFlags) options(flags *pflag.FlagSet, environment envconfig.En
 	if options.Identity = f.identity; options.Identity == "" {
 		options.Identity = defaultIdentity(environment)
 	}
-	return options, nil
+	return f.encrypted(options, environment)
+}
+
+// encrypted has the client use the keys that were named, if any.
+func (f *connectionFlags) encrypted(options client.Options, environment envconfig.EnvLookup) (client.Options, error) {
+	path := f.keyFile
+	if path == "" {
+		path, _ = environment.LookupEnv(codec.KeyFileVariable)
+	}
+	if path == "" {
+		return options, nil
+	}
+	keys, err := codec.Read(path)
+	if err != nil {
+		return client.Options{}, err
+	}
+	return keys.DialOptions(options)
 }
 
 // defaultIdentity names the person rather than the process, as the temporal

@@ -54,7 +54,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		_, _ = fmt.Fprintf(stderr, "worker: %v\n", err)
 		return exitUsage
 	}
-	setup.connection.Logger = log.NewStructuredLogger(logger)
+	setup.connection.Logger = discreet{log.NewStructuredLogger(logger)}
 	if err := serve(ctx, setup, logger); err != nil {
 		logger.Error("The worker failed.", "error", err)
 		return exitFailed
@@ -91,6 +91,13 @@ func prepare(path string) (setup, error) {
 	}
 	if connection.Namespace == "" {
 		connection.Namespace = client.DefaultNamespace
+	}
+	keys, err := c.Codec()
+	if err != nil {
+		return setup{}, err
+	}
+	if connection, err = keys.DialOptions(connection); err != nil {
+		return setup{}, err
 	}
 	return setup{config: c, connection: connection, handlers: registered}, nil
 }
