@@ -74,6 +74,8 @@ type HTTP struct {
 	// ProxyFromEnvironment obeys HTTP_PROXY and HTTPS_PROXY, whose proxy then
 	// resolves addresses unchecked; default false.
 	ProxyFromEnvironment bool `mapstructure:"proxyFromEnvironment"`
+	// AllowHosts are those to which requests may go; none allows all.
+	AllowHosts []string `mapstructure:"allowHosts"`
 	// MaxResponseBytes is how much of a response is kept, 1..262,144; default
 	// 65,536.
 	MaxResponseBytes int `mapstructure:"maxResponseBytes"`
