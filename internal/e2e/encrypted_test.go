@@ -25,8 +25,9 @@ import (
 	"github.com/seriatim-go/seriatim/protocol"
 )
 
-// canary is in everything that nobody but the handler may see.
-const canary = "canary-7d2e51"
+// canary is in everything that nobody but the handler may see. Nothing in it is
+// escaped in Markdown.
+const canary = "canary7d2e51"
 
 const secretConfig = `
 worker: {stopTimeout: 1s}
