@@ -186,6 +186,7 @@ func TestEncryptedOperationsAreNowhereInTheOpen(t *testing.T) {
 	}
 	s.eventually("queued-7", "token", "show", token)
 	s.ok("why", "queued-3", "--token", token)
+	s.ok("verify", token)
 	s.ok("cancel", "queued-3", "--token", token, "--reason", canary)
 
 	require.NoError(t, s.plain.TerminateWorkflow(t.Context(), protocol.SerializerWorkflowID(token), "", "by mistake"))
