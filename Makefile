@@ -7,7 +7,7 @@ SHELL := /bin/bash
 GO ?= go
 BIN := bin
 
-.PHONY: help demo test test-fast race fuzz simulate chaos backlog import-bench lint build install server devserver clean
+.PHONY: help demo test test-fast race fuzz simulate chaos backlog cluster-test import-bench lint build install server devserver clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,11 @@ DRAIN ?=
 backlog: devserver ## queue N operations on one token, run the first of them and prove the order; N=100000 takes long
 	@$(GO) build -o $(BIN)/ ./internal/backlog
 	@exec $(BIN)/backlog --operations $(N) $(if $(DRAIN),--drain $(DRAIN))
+
+RUN ?=
+cluster-test: ## run docker-compose.yml's server on PostgreSQL without containers, deliver, run the end-to-end tests; RUN=regexp picks some
+	@$(GO) build -o $(BIN)/ ./internal/cluster
+	@exec $(BIN)/cluster $(if $(RUN),--run '$(RUN)')
 
 import-bench: ## import a million records into SQLite and PostgreSQL, beside the databases' own tools
 	SERIATIM_LONG=1 $(GO) test ./activities/sqlimport -run '^TestMillionRows$$' -count=1 -timeout 60m -v | grep -vE '^ *=== '; exit $${PIPESTATUS[0]}

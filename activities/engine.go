@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
 
+	"github.com/seriatim-go/seriatim/opclient"
 	"github.com/seriatim-go/seriatim/protocol"
 )
 
@@ -28,10 +29,12 @@ func RegisterEngine(w Registry, c client.Client, rebuilder Rebuilder) {
 		protocol.FindInPagesActivity:     e.findInPages,
 		protocol.ReadCheckpointActivity:  e.readCheckpoint,
 		protocol.SubmitForEventActivity:  e.submitForEvent,
+		protocol.NextPointActivity:       e.nextPoint,
 		protocol.ApplyStopsActivity:      e.applyStops,
 	} {
 		w.RegisterActivityWithOptions(definition, activity.RegisterOptions{Name: name})
 	}
+	opclient.Occurrences{Temporal: c}.Register(w)
 }
 
 // engine does for workflows what they cannot do themselves.

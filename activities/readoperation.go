@@ -4,16 +4,15 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	commonpb "go.temporal.io/api/common/v1"
 	historypb "go.temporal.io/api/history/v1"
-	"go.temporal.io/api/serviceerror"
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 
+	"github.com/seriatim-go/seriatim/internal/gone"
 	"github.com/seriatim-go/seriatim/protocol"
 )
 
@@ -114,7 +113,7 @@ func timesScheduled(events []*historypb.HistoryEvent) int64 {
 	n := max(start.Life.Record.N, 0)
 	for _, event := range events {
 		scheduled := event.GetActivityTaskScheduledEventAttributes()
-		if scheduled != nil && scheduled.GetActivityType().GetName() != protocol.ReadCheckpointActivity {
+		if scheduled != nil && !protocol.IsEngineActivity(scheduled.GetActivityType().GetName()) {
 			n++
 		}
 	}
@@ -158,7 +157,7 @@ func (e *engine) readCheckpoint(ctx context.Context, request protocol.ReadCheckp
 func lastHeartbeat(activities []*workflowpb.PendingActivityInfo) protocol.Heartbeat {
 	var handler *workflowpb.PendingActivityInfo
 	for _, pending := range activities {
-		if pending.GetActivityType().GetName() == protocol.ReadCheckpointActivity {
+		if protocol.IsEngineActivity(pending.GetActivityType().GetName()) {
 			continue
 		}
 		if handler == nil || pending.GetScheduledTime().AsTime().After(handler.GetScheduledTime().AsTime()) {
@@ -181,7 +180,4 @@ func readPayload(payload *commonpb.Payload, into any) bool {
 	return payload != nil && converter.GetDefaultDataConverter().FromPayload(payload, into) == nil
 }
 
-func isNotFound(err error) bool {
-	var notFound *serviceerror.NotFound
-	return errors.As(err, &notFound)
-}
+func isNotFound(err error) bool { return gone.Is(err) }

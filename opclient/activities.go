@@ -112,6 +112,9 @@ func (a Activities) identify(info activity.Info, operations []protocol.Operation
 		problems = append(problems, numbered(i, problem))
 		named = append(named, o)
 		h := a.Client.Handle(o.ID, o.DependencyToken)
+		if isFree(o) {
+			h.WorkflowID = protocol.OperationWorkflowID(o.ID)
+		}
 		handles[i] = protocol.Handle{ID: h.ID, Token: h.Token, WorkflowID: h.WorkflowID, ContentHash: o.ContentHash()}
 	}
 	return named, handles, errors.Join(problems...)

@@ -60,22 +60,22 @@ func TestSelect(t *testing.T) {
 		"all that has not completed, queues from the end": {
 			opclient.Filter{},
 			protocol.ActionCancel, "t1-2 t1-1 t1-0 t2-2 t2-1 t2-0 s1",
-			"WorkflowType = 'Operation' AND ExecutionStatus = 'Running'",
+			"WorkflowType IN ('Operation', 'Recurrence') AND ExecutionStatus = 'Running'",
 		},
 		"one token": {
 			opclient.Filter{Token: "t2"},
 			protocol.ActionCancel, "t2-2 t2-1 t2-0 s1 t1-0",
-			"WorkflowType = 'Operation' AND DependencyToken = 't2' AND ExecutionStatus = 'Running'",
+			"WorkflowType IN ('Operation', 'Recurrence') AND DependencyToken = 't2' AND ExecutionStatus = 'Running'",
 		},
 		"of an owner, older than": {
 			opclient.Filter{Owner: "me", CreatedBefore: time.Date(2030, 1, 31, 8, 30, 0, 0, time.UTC)},
 			protocol.ActionCancel, "t1-0 t2-0 s1",
-			"WorkflowType = 'Operation' AND OperationOwner = 'me' AND StartTime < '2030-01-31T08:30:00Z' AND ExecutionStatus = 'Running'",
+			"WorkflowType IN ('Operation', 'Recurrence') AND OperationOwner = 'me' AND StartTime < '2030-01-31T08:30:00Z' AND ExecutionStatus = 'Running'",
 		},
 		"suspended ones to resume": {
 			opclient.Filter{},
 			protocol.ActionResume, "t1-2 t2-2 s1",
-			"WorkflowType = 'Operation' AND ExecutionStatus = 'Running' AND OperationStatus = 'Waiting'",
+			"WorkflowType IN ('Operation', 'Recurrence') AND ExecutionStatus = 'Running' AND OperationStatus = 'Waiting'",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

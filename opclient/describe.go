@@ -21,10 +21,16 @@ import (
 func (c *Client) describedRecord(ctx context.Context, there *workflowservice.DescribeWorkflowExecutionResponse) protocol.Record {
 	info := there.GetWorkflowExecutionInfo()
 	record := c.indexedRecord(info)
+	if isRecurrence(there) && record.SuspendReason == protocol.SuspendPostponed {
+		record.SuspendReason = protocol.SuspendNextOccurrence
+	}
 	c.addInput(ctx, info.GetExecution(), &record)
 	if info.GetCloseTime() != nil {
 		c.addOutcome(ctx, info.GetExecution(), &record)
 		return record
+	}
+	if isRecurrence(there) {
+		return record // its own workflow knows more, and runs no handler
 	}
 	postponed := record.PostponeUntil != nil && record.PostponeUntil.After(time.Now())
 	switch {
@@ -44,6 +50,7 @@ func (c *Client) indexedRecord(info *workflowpb.WorkflowExecutionInfo) protocol.
 	memo, attributes := info.GetMemo(), info.GetSearchAttributes().GetIndexedFields()
 	record := protocol.Record{CreatedOn: instant(info.GetStartTime()), CompletedOn: instant(info.GetCloseTime())}
 	record.ID, _ = protocol.OperationID(info.GetExecution().GetWorkflowId())
+	record.RecurrenceOf, record.Occurrence, _ = protocol.ParseOccurrenceID(record.ID)
 	record.Name = c.memoString(memo, protocol.NameMemo)
 	record.OperationType = protocol.TypeRef(c.memoString(memo, protocol.TypeMemo))
 	if record.OperationType == "" {

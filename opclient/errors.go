@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/temporal"
 
+	"github.com/seriatim-go/seriatim/internal/gone"
 	"github.com/seriatim-go/seriatim/protocol"
 )
 
@@ -122,9 +123,8 @@ func notFound(id, message string) error {
 // isGone says whether the server knows no running workflow by that id, or none
 // at all. A page of a queue is another matter.
 func isGone(err error) bool {
-	var gone *serviceerror.NotFound
 	var page *PageError
-	return errors.As(err, &gone) && !errors.As(err, &page)
+	return gone.Is(err) && !errors.As(err, &page)
 }
 
 // isLate says whether a bounded request ran out of time.

@@ -53,7 +53,7 @@ type clause struct {
 
 // clauses are the conditions of a filter.
 func (f Filter) clauses() ([]clause, error) {
-	list := []clause{{query: "WorkflowType = " + protocol.QuoteForQuery(protocol.OperationWorkflow)}}
+	list := []clause{{query: fmt.Sprintf("WorkflowType IN (%s, %s)", protocol.QuoteForQuery(protocol.OperationWorkflow), protocol.QuoteForQuery(protocol.RecurrenceWorkflow))}}
 	equal := func(attribute, value, wanted string, remembered bool, of func(protocol.Record) string) {
 		list = append(list, clause{
 			query: attribute + " = " + protocol.QuoteForQuery(value), attribute: attribute, remembered: remembered, unsafe: !protocol.IsExactInQuery(value),

@@ -16,27 +16,27 @@ func TestVisibilityQuery(t *testing.T) {
 		query        string
 		keeps, drops protocol.Record
 	}{
-		"all operations": {attributes: true, query: `WorkflowType = 'Operation'`},
+		"all operations": {attributes: true, query: `WorkflowType IN ('Operation', 'Recurrence')`},
 		"closed ones by Temporal's own status": {
 			filter: Filter{Status: "failed"}, attributes: true,
-			query: `WorkflowType = 'Operation' AND ExecutionStatus IN ('Failed', 'TimedOut')`,
+			query: `WorkflowType IN ('Operation', 'Recurrence') AND ExecutionStatus IN ('Failed', 'TimedOut')`,
 		},
 		"running ones by both": {
 			filter: Filter{Status: "Waiting"}, attributes: true,
-			query: `WorkflowType = 'Operation' AND ExecutionStatus = 'Running' AND OperationStatus = 'Waiting'`,
+			query: `WorkflowType IN ('Operation', 'Recurrence') AND ExecutionStatus = 'Running' AND OperationStatus = 'Waiting'`,
 		},
 		"values cannot leave their quotes": {
 			filter: Filter{Type: "x' OR WorkflowType='Y", Owner: "o'hara", Token: "t"}, attributes: true,
-			query: `WorkflowType = 'Operation' AND DependencyToken = 't' AND OperationType = 'x'' OR WorkflowType=''Y' AND OperationOwner = 'o''hara'`,
+			query: `WorkflowType IN ('Operation', 'Recurrence') AND DependencyToken = 't' AND OperationType = 'x'' OR WorkflowType=''Y' AND OperationOwner = 'o''hara'`,
 		},
 		"what the server would change is compared here": {
-			filter: Filter{Token: `a\b`}, attributes: true, query: `WorkflowType = 'Operation'`,
+			filter: Filter{Token: `a\b`}, attributes: true, query: `WorkflowType IN ('Operation', 'Recurrence')`,
 			keeps: protocol.Record{Operation: protocol.Operation{DependencyToken: `a\b`}},
 			drops: protocol.Record{Operation: protocol.Operation{DependencyToken: `ab`}},
 		},
 		"without attributes the memo tells": {
 			filter: Filter{Token: "t", Type: "http.request", Status: "succeeded"},
-			query:  `WorkflowType = 'Operation' AND ExecutionStatus = 'Completed'`,
+			query:  `WorkflowType IN ('Operation', 'Recurrence') AND ExecutionStatus = 'Completed'`,
 			keeps:  protocol.Record{Operation: protocol.Operation{DependencyToken: "t", OperationType: "http.request"}},
 			drops:  protocol.Record{Operation: protocol.Operation{DependencyToken: "t", OperationType: "other"}},
 		},

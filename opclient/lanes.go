@@ -44,7 +44,7 @@ func (l *lanes) add(e entry) {
 	l.operations++
 	l.bytes += len(e.encoded)
 	token := e.operation.DependencyToken
-	if token == "" {
+	if isFree(e.operation) {
 		l.free = append(l.free, e)
 		return
 	}
@@ -134,6 +134,9 @@ func (at *lane) grow() {
 // settle notes that the answer to a batch is there.
 func (l *lanes) settle(batch []entry) {
 	l.forget(batch)
+	if isFree(batch[0].operation) {
+		return
+	}
 	if at, ok := l.byToken[batch[0].operation.DependencyToken]; ok {
 		at.inFlight = false
 		l.enlist(at)

@@ -152,7 +152,7 @@ func (p *past) submit(payload *commonpb.Payload, at time.Time) {
 	}
 	for _, element := range elements {
 		o, _, err := protocol.DecodeOperation(element)
-		if err != nil || o.DependencyToken != "" && o.DependencyToken != p.token || p.ids[o.ID] {
+		if err != nil || o.DependencyToken != "" && o.DependencyToken != p.token || p.ids[o.ID] || o.Recurs() {
 			continue
 		}
 		p.know(&o)

@@ -96,7 +96,7 @@ func (c *Client) notUnparked(id string, handler *workflowpb.PendingActivityInfo,
 // pending. The engine's own are passed over.
 func handlerOf(pending []*workflowpb.PendingActivityInfo) *workflowpb.PendingActivityInfo {
 	for _, activity := range pending {
-		if activity.GetActivityType().GetName() != protocol.ReadCheckpointActivity {
+		if !protocol.IsEngineActivity(activity.GetActivityType().GetName()) {
 			return activity
 		}
 	}

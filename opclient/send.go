@@ -12,7 +12,7 @@ import (
 // by between.
 func (c *Client) send(calls, between context.Context, batch []entry) (*Handle, error) {
 	first := batch[0].operation
-	if first.DependencyToken == "" {
+	if isFree(first) {
 		return c.start(calls, between, first)
 	}
 	handle := &Handle{
@@ -21,6 +21,10 @@ func (c *Client) send(calls, between context.Context, batch []entry) (*Handle, e
 	}
 	return handle, c.retry(between, func() error { return c.signal(calls, handle, batch) })
 }
+
+// isFree says that an operation is started, not submitted to a token: one without
+// a token, or one that recurs (SPEC 7.3).
+func isFree(o protocol.Operation) bool { return o.DependencyToken == "" || o.Recurs() }
 
 // signal sends one submit signal and starts the serializer where it idles.
 func (c *Client) signal(ctx context.Context, h *Handle, batch []entry) error {

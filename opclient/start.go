@@ -14,10 +14,11 @@ import (
 	"github.com/seriatim-go/seriatim/protocol"
 )
 
-// start starts an operation without a token as a workflow of its own (SPEC 4.8).
+// start starts an operation without a token, or one that recurs, as a workflow of
+// its own (SPEC 4.8, 7.3).
 // origin, if any, goes with it as its second argument.
 func (c *Client) start(calls, between context.Context, o protocol.Operation, origin ...any) (*Handle, error) {
-	handle := &Handle{ID: o.ID, WorkflowID: protocol.OperationWorkflowID(o.ID), client: c, contentHash: o.ContentHash()}
+	handle := &Handle{ID: o.ID, Token: o.DependencyToken, WorkflowID: protocol.OperationWorkflowID(o.ID), client: c, contentHash: o.ContentHash()}
 	err := c.retry(between, func() error { return c.startOnce(calls, o, origin) })
 	var started *serviceerror.WorkflowExecutionAlreadyStarted
 	if !errors.As(err, &started) {
@@ -42,7 +43,11 @@ func (c *Client) startOnce(ctx context.Context, o protocol.Operation, origin []a
 	if !c.withoutAttributes.Load() {
 		options.TypedSearchAttributes = c.startAttributes(o, time.Now())
 	}
-	_, err := c.temporal.ExecuteWorkflow(ctx, options, protocol.OperationWorkflow, append([]any{o}, origin...)...)
+	kind := protocol.OperationWorkflow
+	if o.Recurs() {
+		kind = protocol.RecurrenceWorkflow
+	}
+	_, err := c.temporal.ExecuteWorkflow(ctx, options, kind, append([]any{o}, origin...)...)
 	if isMissingAttribute(err) && c.withoutAttributes.CompareAndSwap(false, true) {
 		return c.startOnce(ctx, o, origin)
 	}
@@ -90,6 +95,9 @@ func startSummary(o protocol.Operation) string {
 func (c *Client) startAttributes(o protocol.Operation, now time.Time) temporal.SearchAttributes {
 	status := protocol.InProgress
 	var updates []temporal.SearchAttributeUpdate
+	if start := o.RecurrenceStartTime; start != nil && start.After(now) {
+		status = protocol.Waiting
+	}
 	if o.PostponeUntil != nil && o.PostponeUntil.After(now) {
 		status = protocol.Waiting
 		updates = append(updates, temporal.NewSearchAttributeKeyTime(protocol.PostponeUntilAttribute).ValueSet(*o.PostponeUntil))
@@ -100,12 +108,22 @@ func (c *Client) startAttributes(o protocol.Operation, now time.Time) temporal.S
 		{protocol.OperationOwnerAttribute, o.OwnerID},
 		{protocol.CorrelationIDAttribute, o.CorrelationID},
 		{protocol.RegardingObjectAttribute, o.RegardingObjectID},
+		{protocol.DependencyTokenAttribute, tokenKey(o)},
 	} {
 		if keyword.value != "" {
 			updates = append(updates, temporal.NewSearchAttributeKeyKeyword(keyword.name).ValueSet(keyword.value))
 		}
 	}
 	return temporal.NewSearchAttributes(updates...)
+}
+
+// tokenKey is the token's key, empty for none: that of an operation which recurs
+// is the token of its occurrences.
+func tokenKey(o protocol.Operation) string {
+	if o.DependencyToken == "" {
+		return ""
+	}
+	return protocol.TokenKey(o.DependencyToken)
 }
 
 // typeKey is the type's key where the client has a catalogue that knows it.

@@ -153,6 +153,9 @@ func (s *submission) settle(answer sent) {
 	s.inFlight--
 	s.lanes.settle(answer.batch)
 	token := answer.batch[0].operation.DependencyToken
+	if isFree(answer.batch[0].operation) {
+		token = ""
+	}
 	if token != "" && answer.err == nil {
 		s.summary.Signals++
 	}
@@ -228,7 +231,7 @@ func resultOf(e entry, delivery Delivery, err error) Result {
 	r := Result{Line: e.line, ID: o.ID, Token: o.DependencyToken, Delivery: delivery, Err: err}
 	switch {
 	case delivery != Accepted && delivery != Duplicate:
-	case o.DependencyToken == "":
+	case isFree(o):
 		r.WorkflowID = protocol.OperationWorkflowID(o.ID)
 	default:
 		r.WorkflowID = protocol.SerializerWorkflowID(o.DependencyToken)

@@ -15,8 +15,9 @@ import (
 //
 // Nothing is sent where the operation breaks a form or a limit
 // (*protocol.FieldError for each field, joined), its type is not in the
-// client's catalogue, or takes no token and has one, or it recurs (a
-// *protocol.Refusal or *protocol.FieldError). Without a token
+// client's catalogue, or takes no token and has one (a *protocol.Refusal). One that
+// recurs is started as a workflow of its own, whether or not it has a token, and
+// its occurrences are submitted when they fall due (SPEC 7.3). Without a token
 // the id of another operation is refused with ErrDuplicateID; with one the
 // serializer decides that later. A request that may yet succeed is repeated for
 // Options.RetryFor; then the error is ErrQueueFull, an *UnansweredError, or
@@ -61,13 +62,16 @@ func (c *Client) prepare(o protocol.Operation) (entry, error) {
 	if err := o.Validate(); err != nil {
 		return entry{}, err
 	}
-	if err := refuseRecurrence(o); err != nil {
+	if err := refuseOccurrence(o.ID); err != nil {
 		return entry{}, err
 	}
 	if c.options.Catalogue != nil {
 		if err := c.options.Catalogue.CheckOperation(o); err != nil {
 			return entry{}, err
 		}
+	}
+	if err := c.options.Catalogue.CheckRecurring(o); err != nil {
+		return entry{}, err
 	}
 	return c.encode(o)
 }
@@ -88,15 +92,15 @@ func (c *Client) encode(o protocol.Operation) (entry, error) {
 	return entry{operation: o, encoded: encoded}, nil
 }
 
-func refuseRecurrence(o protocol.Operation) error {
-	if o.RecurrencePattern == "" && o.RecurrenceStartTime == nil {
+// refuseOccurrence refuses an id that only the occurrences of a recurring
+// operation have.
+func refuseOccurrence(id string) error {
+	recurrence, n, ok := protocol.ParseOccurrenceID(id)
+	if !ok {
 		return nil
 	}
-	return &protocol.Refusal{
-		Type:        protocol.ErrTypeInvalidOperation,
-		Code:        protocol.CodeInvalidRecurrence,
-		Name:        protocol.CodeInvalidRecurrence.Name(),
-		Message:     "recurrence is not available in this version: leave out recurrencePattern and recurrenceStartTime",
-		OperationID: o.ID,
+	return &protocol.FieldError{
+		Field: "id", Value: fmt.Sprintf("%q", id),
+		Problem: fmt.Sprintf("is that of occurrence %d of operation %q: choose another", n, recurrence),
 	}
 }

@@ -53,8 +53,9 @@ func TestSubmitRefusesBeforeItSends(t *testing.T) {
 		"a field":           {protocol.Operation{OperationType: "x", Priority: 9}, "priority: is not in 1..5 (got 9)", nil},
 		"the size":          {protocol.Operation{OperationType: "x", Data: json.RawMessage(`"` + strings.Repeat("x", 64<<10) + `"`)}, "the limit is 65536", nil},
 		"an unknown type":   {protocol.Operation{OperationType: "y"}, "not in the catalogue; known are x", opclient.ErrInvalidOperation},
-		"a recurrence":      {protocol.Operation{OperationType: "x", RecurrencePattern: "FREQ=DAILY"}, "recurrence is not available in this version", opclient.ErrInvalidOperation},
-		"a recurring start": {protocol.Operation{OperationType: "x", RecurrenceStartTime: &now}, "80040246", opclient.ErrInvalidOperation},
+		"a recurrence":      {protocol.Operation{OperationType: "x", RecurrencePattern: "FREQ=SECONDLY"}, "80040246", nil},
+		"a recurring start": {protocol.Operation{OperationType: "x", RecurrenceStartTime: &now}, "80040246", nil},
+		"an occurrence":     {protocol.Operation{ID: "occurrence:3:nightly", OperationType: "x"}, `is that of occurrence 3 of operation "nightly"`, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

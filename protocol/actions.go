@@ -27,6 +27,67 @@ type PostponeRequest struct {
 	Identity string    `json:"identity,omitempty"`
 }
 
+// SetRecurrenceRequest is the argument of the update "setRecurrence": it changes
+// the rule of a recurring operation, its start, or both; what is absent stays.
+// Points that have passed are not run for the new rule. A start in the past
+// anchors the grid.
+type SetRecurrenceRequest struct {
+	// OperationID is for a Serializer, which refuses the update.
+	OperationID         string     `json:"operationId,omitempty"`
+	RecurrencePattern   string     `json:"recurrencePattern,omitempty"`
+	RecurrenceStartTime *time.Time `json:"recurrenceStartTime,omitempty"`
+	Reason              string     `json:"reason,omitempty"`
+	Identity            string     `json:"identity,omitempty"`
+}
+
+// Apply is the operation with what the request changes, checked by itself:
+// anchor is the start where neither says one.
+func (r SetRecurrenceRequest) Apply(o Operation, anchor time.Time) (Operation, error) {
+	if r.RecurrencePattern == "" && r.RecurrenceStartTime == nil {
+		return o, &FieldError{
+			Field: "recurrencePattern", Problem: "is missing, and so is recurrenceStartTime: set one; cancel ends a recurrence",
+			Code: CodeCannotUpdateRecurring,
+		}
+	}
+	if r.RecurrencePattern != "" {
+		o.RecurrencePattern = r.RecurrencePattern
+	}
+	if r.RecurrenceStartTime != nil {
+		start := r.RecurrenceStartTime.UTC()
+		o.RecurrenceStartTime, anchor = &start, RecurrenceAnchor(&start, start)
+	}
+	if err := o.Validate(); err != nil {
+		return o, err
+	}
+	rule, err := ParseRecurrence(o.RecurrencePattern)
+	if err == nil {
+		_, err = rule.Anchored(anchor)
+	}
+	return o, err
+}
+
+// RecurrenceAnchor is the first instant of a recurrence's grid: its start, else
+// the acceptance, in whole seconds and never before the start.
+func RecurrenceAnchor(start *time.Time, accepted time.Time) time.Time {
+	if start == nil {
+		return accepted.UTC().Truncate(time.Second)
+	}
+	anchor := start.UTC().Truncate(time.Second)
+	if anchor.Before(*start) {
+		anchor = anchor.Add(time.Second)
+	}
+	return anchor
+}
+
+// RefuseNonrecurring refuses to change the rule of an operation that does not
+// recur (SPEC 7.7).
+func RefuseNonrecurring(id string) error {
+	return &Refusal{
+		Type: ErrTypeInvalidOperation, Code: CodeCannotUpdateNonrecurring, Name: CodeCannotUpdateNonrecurring.Name(), OperationID: id,
+		Message: fmt.Sprintf("operation %q does not recur: it has no rule to change", id),
+	}
+}
+
 // Taken is an action that was carried out, by whom and why.
 type Taken struct {
 	Action Action `json:"action"`

@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"unicode"
@@ -154,14 +155,20 @@ type FieldError struct {
 	// Field is the JSON name, Value what was sent (cut for display), Problem
 	// the limit or form that it breaks.
 	Field, Value, Problem string
+	// Code is that of SPEC 3.3, empty where it has none.
+	Code Code
 }
 
-// Error names the field, the value and the limit.
+// Error names the field, the value, the limit and the code.
 func (e *FieldError) Error() string {
-	if e.Value == "" {
-		return fmt.Sprintf("%s: %s", e.Field, e.Problem)
+	text := fmt.Sprintf("%s: %s", e.Field, e.Problem)
+	if e.Value != "" {
+		text += fmt.Sprintf(" (got %s)", e.Value)
 	}
-	return fmt.Sprintf("%s: %s (got %s)", e.Field, e.Problem, e.Value)
+	if e.Code != "" {
+		text += fmt.Sprintf(" (%s %s)", e.Code, e.Code.Name())
+	}
+	return text
 }
 
 // preview shows at most 64 bytes of JSON that was sent, with a space for what
@@ -202,6 +209,27 @@ func shownName(name string) string {
 
 func notOfAWord(r rune) bool {
 	return r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r)
+}
+
+// CodeOf is the code of the first refusal in an error that has one, empty for
+// none.
+func CodeOf(err error) Code {
+	var joined interface{ Unwrap() []error }
+	if errors.As(err, &joined) {
+		for _, one := range joined.Unwrap() {
+			if code := CodeOf(one); code != "" {
+				return code
+			}
+		}
+		return ""
+	}
+	if field := (*FieldError)(nil); errors.As(err, &field) {
+		return field.Code
+	}
+	if refusal := (*Refusal)(nil); errors.As(err, &refusal) {
+		return refusal.Code
+	}
+	return ""
 }
 
 func equalFold(a, b string) bool { return strings.EqualFold(a, b) }

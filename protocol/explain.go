@@ -44,14 +44,22 @@ func Explain(s Situation) Explanation {
 	switch {
 	case r.StatusCode.Terminal():
 		e.Next = "nothing: it is Completed and never changes again"
+	case r.Recurs() && r.StatusCode == WaitingForResources:
+		e.Next = "its next occurrence is computed"
 	case r.Position > 0 || r.StatusCode == WaitingForResources:
 		e.Why = append(e.Why, s.tokenHold()...)
 		e.Next, e.NextOn = s.nextOfReady()
 	case r.StatusCode == Waiting:
 		e.Why = append(e.Why, s.tokenHold()...)
 		e.Next, e.NextOn = s.nextOfSuspended()
+	case r.Recurs():
+		e.Next = "it goes on when occurrence " + OccurrenceID(r.ID, r.Occurrence) + " has ended"
 	default:
 		e.Next = nextOfLocked[r.StatusCode]
+	}
+	if r.Recurs() {
+		e.Why = append(e.Why, r.recurs()...)
+		e.Allowed = r.allowedOfRecurring(e.Allowed)
 	}
 	if p := s.Progress; p != nil {
 		e.Why = append(e.Why, p.sentence())
@@ -98,12 +106,53 @@ func (s Situation) state() string {
 		return head + ": " + s.wait()
 	case r.Position > 0:
 		return head + ": " + s.queued()
+	case r.Recurs() && r.StatusCode.State() == Locked:
+		return fmt.Sprintf("%s: its occurrence %q is open", head, OccurrenceID(r.ID, r.Occurrence))
+	case r.Recurs() && r.StatusCode == WaitingForResources:
+		return head + ": its next occurrence is about to be known"
 	case r.StatusCode == WaitingForResources:
 		return head + ": it waits for a worker to take it"
 	case r.StatusCode.State() == Locked && r.HostID != "":
 		return fmt.Sprintf("%s by worker %s", head, r.HostID)
 	}
 	return head
+}
+
+// recurs is what a recurring operation's rule means, and what became of it so far.
+func (r Record) recurs() (why []string) {
+	text := "it recurs"
+	if rule, err := ParseRecurrence(r.RecurrencePattern); err == nil {
+		text += " " + rule.String()
+	}
+	switch r.Occurrence {
+	case 0:
+		text += "; no occurrence has begun"
+	case 1:
+		text += "; one occurrence has begun"
+	default:
+		text += fmt.Sprintf("; %d occurrences have begun", r.Occurrence)
+	}
+	why = append(why, text)
+	if last := r.LastOccurrence; last != nil {
+		text := fmt.Sprintf("occurrence %q ended %s at %s", last.ID, last.StatusCode, stamp(last.On))
+		if last.Message != "" {
+			text += ": " + last.Message
+		}
+		why = append(why, text)
+	}
+	return why
+}
+
+// allowedOfRecurring adds what only a recurring operation takes: its occurrence,
+// while one is open, may be resumed by it.
+func (r Record) allowedOfRecurring(allowed []Action) []Action {
+	switch {
+	case r.StatusCode.Terminal(), r.StatusCode == Canceling:
+		return allowed
+	case r.StatusCode.State() == Locked:
+		allowed = append(allowed, ActionResume)
+	}
+	return append(allowed, ActionSetRecurrence)
 }
 
 // because is what an operation's end says of itself.

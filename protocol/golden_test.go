@@ -81,6 +81,25 @@ func failedRecord() Record {
 	}
 }
 
+func recurringRecord() Record {
+	return Record{
+		Operation: Operation{
+			ID: "nightly", OperationType: "http.request", DependencyToken: "customer-42",
+			RecurrencePattern: "FREQ=DAILY", RecurrenceStartTime: at(-48 * time.Hour), PostponeUntil: at(24 * time.Hour),
+		},
+		StateCode: Suspended, StatusCode: Waiting, SuspendReason: SuspendNextOccurrence,
+		CreatedOn: at(-72 * time.Hour), StartedOn: at(-48 * time.Hour), ModifiedOn: at(time.Minute), Occurrence: 3,
+		LastOccurrence: &OccurrenceEnd{ID: "occurrence:3:nightly", StatusCode: Failed, On: *at(time.Minute), Message: "its token refused it"},
+	}
+}
+
+func occurrenceRecord() Record {
+	return Record{
+		Operation: Operation{ID: "occurrence:3:nightly", OperationType: "http.request", DependencyToken: "customer-42", CorrelationID: "nightly"},
+		StateCode: Ready, StatusCode: WaitingForResources, CreatedOn: at(0), ModifiedOn: at(0), RecurrenceOf: "nightly", Occurrence: 3, Position: 1,
+	}
+}
+
 func held() *Held {
 	return &Held{HostID: "worker-1@host", StartedOn: day, Seconds: 1.25, Retries: 2}
 }
@@ -125,18 +144,33 @@ func goldens() map[string]any {
 			Stops:   []Stop{{OperationType: "bulk.email", On: day, Reason: "the mail server is blocked", Identity: "ops@host"}, {On: day}},
 			Problem: "task queues that serve other types too are not stopped: office", Refused: "action: is neither \"stop\" nor \"start\" (got \"halt\")",
 		},
-		"apply-stops-request.json": ApplyStopsRequest{Limited: []string{"mail"}, Unlimited: []string{"office"}, Started: []string{"bulk.email"}, Reason: "the mail server is blocked"},
-		"apply-stops-reply.json":   ApplyStopsReply{Resumed: 3, Problem: "task queue \"mail\": permission denied"},
-		"postpone-started.json":    PostponeRequest{Until: day},
-		"record-queued.json":       queued,
-		"record-succeeded.json":    succeededRecord(),
-		"record-failed.json":       failedRecord(),
+		"apply-stops-request.json":   ApplyStopsRequest{Limited: []string{"mail"}, Unlimited: []string{"office"}, Started: []string{"bulk.email"}, Reason: "the mail server is blocked"},
+		"apply-stops-reply.json":     ApplyStopsReply{Resumed: 3, Problem: "task queue \"mail\": permission denied"},
+		"postpone-started.json":      PostponeRequest{Until: day},
+		"record-queued.json":         queued,
+		"record-succeeded.json":      succeededRecord(),
+		"record-failed.json":         failedRecord(),
+		"record-recurring.json":      recurringRecord(),
+		"record-occurrence.json":     occurrenceRecord(),
+		"set-recurrence.json":        SetRecurrenceRequest{RecurrencePattern: "FREQ=WEEKLY;BYDAY=MO", RecurrenceStartTime: at(time.Hour), Reason: "too often", Identity: "ops@host"},
+		"set-recurrence-queued.json": SetRecurrenceRequest{OperationID: "a1", RecurrencePattern: "FREQ=DAILY"},
+		"occurrence-request.json": OccurrenceRequest{
+			Operation: occurrenceRecord().Operation, DecidedOn: day, WaitSeconds: 10,
+		},
+		"submit-occurrence-reply.json": SubmitOccurrenceReply{Taken: true},
+		"find-occurrence-reply.json":   FindOccurrenceReply{Found: true, Closed: true, Status: Failed, Refused: "its record is no longer retained"},
+		"act-on-occurrence.json": OccurrenceActionRequest{
+			OperationID: "occurrence:3:nightly", Token: "customer-42", Action: ActionPostpone, Until: *at(time.Hour), Reason: "bank holiday", Identity: "ops@host",
+		},
+		"next-point-request.json":     NextPointRequest{RecurrencePattern: "FREQ=DAILY", Anchor: day, After: *at(time.Hour)},
+		"next-point-reply.json":       NextPointReply{Point: at(24 * time.Hour)},
+		"start-recurrence-reply.json": StartRecurrenceReply{Duplicate: true, Refused: "another operation has the id \"nightly\"", Type: ErrTypeDuplicateID},
 		"serializer-state.json": SerializerState{
 			Token: "customer-42", Refused: "start input: token \"other\" belongs to another workflow id", ChainStartedOn: day,
 			Head: &head, HeadSince: at(time.Minute), Queued: 2, Pages: 1, Ending: 1,
 			Hold: &Hold{On: day, Reason: "maintenance"}, Failure: &FailureHold{On: day, OperationID: "a2", Sequence: 1_896_076_800_000_002},
 			Policy: Policy{OnFailure: HoldOnFailure, MaxQueued: maxQueued}, NextSequence: 1_896_076_800_000_005,
-			Counts: Counts{Accepted: 5, Duplicates: 1, Rejected: 1, Succeeded: 1, Failed: 2, Canceled: 3, UnknownFields: 4, Runs: 2},
+			Counts: Counts{Accepted: 5, Duplicates: 1, Rejected: 1, Succeeded: 1, Failed: 2, Canceled: 3, Recurring: 6, UnknownFields: 4, Runs: 2},
 			Predecessor: Predecessor{
 				Look: PredecessorTerminated, RunID: "0198c2c8-6a1c-7b5e-9a51-0123456789ab", Status: "Terminated", ByServer: true,
 				Identity: "ops@host", Reason: "maintenance", Queued: 3,

@@ -18,6 +18,7 @@ const (
 	pagePrefix       = "page:"
 	handlerPrefix    = "handler:"
 	eventPrefix      = "event:"
+	occurrencePrefix = "occurrence:"
 )
 
 // A key is the token itself up to this many bytes of UTF-8; a longer token is
@@ -98,16 +99,46 @@ func ParsePageWorkflowID(workflowID string) (chain string, n int64, ok bool) {
 	return rest[:at], n, err == nil
 }
 
-// OperationWorkflowID is the workflow id of the operation's execution.
+// OperationWorkflowID is the workflow id of the operation's execution. The id of
+// an occurrence is its workflow id too.
 func OperationWorkflowID(id string) string {
+	if isOccurrenceID(id) {
+		return id
+	}
 	return operationPrefix + id
 }
 
 // OperationID is the operation id in an Operation's workflow id; ok is false
 // where the id is not one of an operation.
 func OperationID(workflowID string) (id string, ok bool) {
+	if isOccurrenceID(workflowID) {
+		return workflowID, true
+	}
 	id, ok = strings.CutPrefix(workflowID, operationPrefix)
-	return id, ok && id != ""
+	return id, ok && id != "" && !isOccurrenceID(id)
+}
+
+// OccurrenceID is the id of the n-th occurrence, from 1, of a recurring
+// operation: both its operation id and its workflow id.
+func OccurrenceID(recurrence string, n int64) string {
+	return fmt.Sprintf("%s%d:%s", occurrencePrefix, n, recurrence)
+}
+
+// ParseOccurrenceID takes the id of an occurrence apart; ok is false where the id
+// is not one.
+func ParseOccurrenceID(id string) (recurrence string, n int64, ok bool) {
+	rest, ok := strings.CutPrefix(id, occurrencePrefix)
+	digits, recurrence, found := strings.Cut(rest, ":")
+	if !ok || !found || recurrence == "" || !isNumber(digits) || digits[0] == '0' {
+		return "", 0, false
+	}
+	n, err := strconv.ParseInt(digits, 10, 64)
+	return recurrence, n, err == nil
+}
+
+func isOccurrenceID(id string) bool {
+	_, _, ok := ParseOccurrenceID(id)
+	return ok
 }
 
 // HandlerWorkflowID is the workflow id of the n-th workflow that runs the

@@ -144,7 +144,7 @@ func TestOnlyASerializersIDHasAKey(t *testing.T) {
 		_, ok := SerializerKey(id)
 		require.False(t, ok, id)
 	}
-	for _, id := range []string{"", "operation", "operation:", "operation/a", "token:a", "Operation:a"} {
+	for _, id := range []string{"", "operation", "operation:", "operation/a", "token:a", "Operation:a", "occurrence:a", "occurrence:0:a", "occurrence:1:", "operation:occurrence:1:a"} {
 		_, ok := OperationID(id)
 		require.False(t, ok, id)
 	}

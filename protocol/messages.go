@@ -32,6 +32,9 @@ type Counts struct {
 	Succeeded  int64 `json:"succeeded"`
 	Failed     int64 `json:"failed"`
 	Canceled   int64 `json:"canceled"`
+	// Recurring counts recurring operations that were handed to workflows of their
+	// own; they are not among Accepted.
+	Recurring int64 `json:"recurring,omitempty"`
 	// UnknownFields counts fields of raw submissions that were ignored.
 	UnknownFields int64 `json:"unknownFields"`
 	// Runs counts the runs of this chain, the current one included.
@@ -282,4 +285,69 @@ type RecoverRunReply struct {
 	Refused string `json:"refused,omitempty"`
 	// State is what the run would have handed to the next one.
 	State json.RawMessage `json:"state,omitempty"`
+}
+
+// StartRecurrenceReply is the answer of the engine's activity "StartRecurrence".
+type StartRecurrenceReply struct {
+	// Duplicate says that the same operation was there before.
+	Duplicate bool `json:"duplicate,omitempty"`
+	// Refused is why it was not started, and Type the error type of that.
+	Refused string `json:"refused,omitempty"`
+	Type    string `json:"type,omitempty"`
+}
+
+// NextPointRequest is the argument of the engine's activity "NextPoint".
+type NextPointRequest struct {
+	RecurrencePattern string `json:"recurrencePattern"`
+	// Anchor is the first instant of the grid.
+	Anchor time.Time `json:"anchor"`
+	// After is the instant after which the point is looked for.
+	After time.Time `json:"after"`
+}
+
+// NextPointReply is the answer of the engine's activity "NextPoint".
+type NextPointReply struct {
+	// Point is absent where the rule has no more.
+	Point *time.Time `json:"point,omitempty"`
+}
+
+// OccurrenceRequest is the argument of the engine's activities about an
+// occurrence.
+type OccurrenceRequest struct {
+	Operation Operation `json:"operation"`
+	// DecidedOn is when the recurrence decided to run it: an execution with its id
+	// that is older is another's.
+	DecidedOn time.Time `json:"decidedOn"`
+	// WaitSeconds is how long it may wait for the occurrence to close.
+	WaitSeconds float64 `json:"waitSeconds,omitempty"`
+}
+
+// SubmitOccurrenceReply is the answer of the engine's activity
+// "SubmitOccurrence".
+type SubmitOccurrenceReply struct {
+	// Taken says that the id is that of an older operation: nothing was submitted.
+	Taken bool `json:"taken,omitempty"`
+}
+
+// FindOccurrenceReply is the answer of the engine's activity "FindOccurrence".
+type FindOccurrenceReply struct {
+	// Found says that it queues, runs, or has ended.
+	Found bool `json:"found"`
+	// Closed says that it has ended, and Status how.
+	Closed bool       `json:"closed,omitempty"`
+	Status StatusCode `json:"status,omitempty"`
+	// Refused is why its token did not take it.
+	Refused string `json:"refused,omitempty"`
+}
+
+// OccurrenceActionRequest is the argument of the engine's activity
+// "ActOnOccurrence".
+type OccurrenceActionRequest struct {
+	OperationID string `json:"operationId"`
+	Token       string `json:"token,omitempty"`
+	Action      Action `json:"action"`
+	// Until is for a postponement.
+	Until    time.Time `json:"until,omitzero"`
+	Reason   string    `json:"reason,omitempty"`
+	Identity string    `json:"identity,omitempty"`
 }

@@ -23,6 +23,9 @@ const (
 	// EventWorkflow submits an operation for each handler of an Event, which is its
 	// start input, and answers an EventOutcome.
 	EventWorkflow = "Event"
+	// RecurrenceWorkflow makes the occurrences of one recurring operation. Its
+	// start input is the operation, its workflow id that of an Operation.
+	RecurrenceWorkflow = "Recurrence"
 )
 
 // SubmitSignalName is the signal that submits operations to a Serializer. Its
@@ -71,6 +74,41 @@ const (
 	SubmitForEventActivity = "SubmitForEvent"
 )
 
+// The engine's activities for recurring operations.
+const (
+	// StartRecurrenceActivity starts a recurring operation that was submitted to a
+	// token: an Operation, answered by a StartRecurrenceReply.
+	StartRecurrenceActivity = "StartRecurrence"
+	// NextPointActivity computes the next point of a recurrence's grid: a
+	// NextPointRequest, answered by a NextPointReply.
+	NextPointActivity = "NextPoint"
+	// SubmitOccurrenceActivity submits an occurrence to its token: an
+	// OccurrenceRequest, answered by a SubmitOccurrenceReply.
+	SubmitOccurrenceActivity = "SubmitOccurrence"
+	// FindOccurrenceActivity looks at an occurrence, wherever it is: an
+	// OccurrenceRequest, answered by a FindOccurrenceReply.
+	FindOccurrenceActivity = "FindOccurrence"
+	// ActOnOccurrenceActivity asks something of an occurrence, wherever it is: an
+	// OccurrenceActionRequest, answered by its Record.
+	ActOnOccurrenceActivity = "ActOnOccurrence"
+)
+
+// IsEngineActivity says that an activity is one of the engine's own, and not the
+// handler of an operation.
+func IsEngineActivity(name string) bool {
+	switch name {
+	case AwaitOperationActivity, FindPredecessorActivity, RebuildTokenActivity, ReadOperationActivity,
+		RecoverRunActivity, LoadPageActivity, FindInPagesActivity, ReadCheckpointActivity,
+		ApplyStopsActivity, SubmitForEventActivity, StartRecurrenceActivity, NextPointActivity, SubmitOccurrenceActivity, FindOccurrenceActivity, ActOnOccurrenceActivity:
+		return true
+	}
+	return false
+}
+
+// OccurrenceDoneSignalName tells a Recurrence that an occurrence of it is about to
+// close: an OperationClosed. It is a hint: the recurrence asks the server.
+const OccurrenceDoneSignalName = "occurrenceDone"
+
 // ReleasePageSignalName tells a BacklogPage that its operations were taken back.
 const ReleasePageSignalName = "release"
 
@@ -86,6 +124,9 @@ const (
 	PauseUpdateName    = "pause"
 	ResumeUpdateName   = "resume"
 	PostponeUpdateName = "postpone"
+	// SetRecurrenceUpdateName changes a recurring operation; any other refuses it
+	// with CodeCannotUpdateNonrecurring.
+	SetRecurrenceUpdateName = "setRecurrence"
 )
 
 // Updates of a token, on Serializer. RerunUpdateName answers the new operation's
@@ -125,6 +166,10 @@ const (
 	PostponeUntilAttribute   = "PostponeUntil"
 	QueueDepthAttribute      = "QueueDepth"
 )
+
+// HeldStatus is the OperationStatus of a Serializer whose token is held, by a person
+// or since an operation failed; otherwise a Serializer has none.
+const HeldStatus = "Held"
 
 // SearchAttributes lists every search attribute with its Temporal type.
 func SearchAttributes() map[string]string {

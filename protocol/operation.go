@@ -103,6 +103,23 @@ type Record struct {
 	RerunOf string `json:"rerunOf,omitempty"`
 	// N counts how often a handler was scheduled for it.
 	N int64 `json:"n,omitempty"`
+	// RecurrenceOf is the recurring operation of which it is an occurrence.
+	RecurrenceOf string `json:"recurrenceOf,omitempty"`
+	// Occurrence is its number among the occurrences, from 1; of a recurring
+	// operation the number of the last one that began.
+	Occurrence int64 `json:"occurrence,omitempty"`
+	// LastOccurrence is how the last one that ended did, of a recurring operation.
+	LastOccurrence *OccurrenceEnd `json:"lastOccurrence,omitempty"`
+}
+
+// OccurrenceEnd is how an occurrence of a recurring operation ended.
+type OccurrenceEnd struct {
+	// ID is the occurrence's, StatusCode how it ended, On when that was noticed.
+	ID         string     `json:"id"`
+	StatusCode StatusCode `json:"statusCode"`
+	On         time.Time  `json:"on"`
+	// Message says why it has no record of its own, where it has none.
+	Message string `json:"message,omitempty"`
 }
 
 // TypeRef refers to an operation type by its key ("http.request") or its

@@ -114,6 +114,10 @@ const (
 	ActionRerun    Action = "rerun"
 )
 
+// ActionSetRecurrence changes the rule or the start of a recurring operation; no
+// state refuses it but Completed and Canceling.
+const ActionSetRecurrence Action = "setRecurrence"
+
 // ActionPostponeToPast is a postponement until an instant that has passed: it
 // lets a Suspended operation start (SPEC 5.3).
 const ActionPostponeToPast Action = "postpone to the past"

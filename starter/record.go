@@ -73,6 +73,11 @@ func (a *app) writeRecord(w io.Writer, found opclient.Found) {
 		{"host", r.HostID},
 		{"postponed until", instant(r.PostponeUntil)},
 		{"deadline", instant(r.Deadline)},
+		{"recurrence", ruleText(r)},
+		{"first on", instant(r.RecurrenceStartTime)},
+		{"occurrence of", r.RecurrenceOf},
+		{"occurrence", number(int(r.Occurrence))},
+		{"last occurrence", lastOccurrenceText(r.LastOccurrence)},
 		{"last action", takenText(r.LastAction)},
 		{"rerun of", r.RerunOf},
 		{"priority", number(r.Priority)},
@@ -101,6 +106,8 @@ func why(found opclient.Found) string {
 		return fmt.Sprintf("retrying at %s", instant(found.NextAttempt))
 	case r.SuspendReason == protocol.SuspendPostponed:
 		return "postponed until " + instant(r.PostponeUntil)
+	case r.SuspendReason == protocol.SuspendNextOccurrence:
+		return "next occurrence at " + instant(r.PostponeUntil)
 	case r.SuspendReason != "":
 		return string(r.SuspendReason)
 	case r.StatusCode == protocol.WaitingForResources && (found.Source == opclient.FromQuery || found.Source == opclient.FromDescribe):

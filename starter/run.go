@@ -95,6 +95,7 @@ const rootExample = `  starter setup
   starter token hold customer-42 --until 2h --reason stocktaking
   starter cancel --owner ada --older-than 168h
   starter recover customer-42 --dry-run
+  starter submit --type http.request --id nightly --recurrence 'FREQ=DAILY;BYHOUR=2' --data @request.json
   starter verify --all
   TEMPORAL_ADDRESS=temporal.example.com:7233 starter list --status failed`
 
@@ -120,6 +121,7 @@ func (a *app) rootCommand() *cobra.Command {
 		a.submitCommand(), a.raiseCommand(), a.showCommand(), a.listCommand(), a.waitCommand(),
 		a.whyCommand(), a.typesCommand(), a.handlersCommand(), a.tokenCommand(), a.recoverCommand(), a.verifyCommand(), a.serviceCommand(),
 		a.cancelCommand(), a.postponeCommand(), a.pauseCommand(), a.resumeCommand(), a.rerunCommand(), a.deleteCommand(),
+		a.recurrenceCommand(),
 		a.setupCommand(), a.doctorCommand(),
 	)
 	a.rename(root)

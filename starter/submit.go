@@ -30,6 +30,10 @@ Lines of one token are submitted in the order of the file. A line that breaks a
 rule, or has a field that is not known, is refused by its number on stderr, and
 the others go on (exit code 6).
 
+With --recurrence the operation is run again and again: each occurrence is an
+operation of its own, "occurrence:1:ID", "occurrence:2:ID" and so on, of the same
+token. "starter show ID" says when the next one is.
+
 A form or limit is checked before anything is sent. Whether the worker knows the
 type, and whether the token has another operation with this id, shows with
 --wait, "starter show" and "starter token rejects". With --config a type that the
@@ -38,6 +42,7 @@ worker's configuration does not bind is refused here, with those that it does.`
 const submitExample = `  starter submit --type http.request --data '{"url":"https://example.com/hook"}'
   starter submit --type http.request --token customer-42 --id a1 --data @request.json --wait
   starter submit --type http.request --token customer-42 --postpone-until 2h --data @request.json
+  starter submit --type http.request --id nightly --recurrence 'FREQ=DAILY' --recurrence-start 2030-01-31T02:00:00Z --data @request.json
   starter submit --file deliveries.jsonl
   generate | starter submit --file - -o jsonl`
 
@@ -51,6 +56,7 @@ type submitFlags struct {
 	operation               protocol.Operation
 	operationType, data     string
 	postponeUntil, deadline string
+	recurrenceStart         string
 }
 
 func (a *app) submitCommand() *cobra.Command {
@@ -99,7 +105,8 @@ func (f *submitFlags) addOperation(flags *pflag.FlagSet) {
 	flags.IntVar(&o.Depth, "depth", 0, "operations of this correlation that led to it")
 	flags.IntVar(&o.Priority, "priority", 0, "1 (first) to 5, among tokens and free operations")
 	flags.StringVar(&o.FairnessKey, "fairness-key", "", "group that shares a task queue fairly")
-	flags.StringVar(&o.RecurrencePattern, "recurrence", "", "RRULE (not available in this version)")
+	flags.StringVar(&o.RecurrencePattern, "recurrence", "", "run it again and again: an RRULE such as FREQ=DAILY;INTERVAL=2, in UTC")
+	flags.StringVar(&f.recurrenceStart, "recurrence-start", "", "first instant of the recurrence: RFC 3339, or a duration from now (default now)")
 }
 
 // changed lists the flags of a set that were given.
@@ -125,6 +132,9 @@ func (a *app) build(c *cobra.Command, f submitFlags) (o protocol.Operation, err 
 		}
 	}
 	if o.PostponeUntil, err = optionalInstant("postpone-until", f.postponeUntil); err != nil {
+		return o, err
+	}
+	if o.RecurrenceStartTime, err = optionalInstant("recurrence-start", f.recurrenceStart); err != nil {
 		return o, err
 	}
 	o.Deadline, err = optionalInstant("deadline", f.deadline)

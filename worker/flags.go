@@ -26,6 +26,9 @@ Environment:
   TEMPORAL_PROFILE, TEMPORAL_CONFIG_FILE
                      the connection, as for Temporal's own command line;
                      default 127.0.0.1:7233, namespace "default"
+  TEMPORAL_DEPLOYMENT_NAME, TEMPORAL_WORKER_BUILD_ID
+                     both set: Worker Versioning, in which the deployment's current
+                     version gets the work; neither, the default: no versioning
   SERIATIM_<SECTION>_<KEY>
                      a setting of the configuration, over the file
 

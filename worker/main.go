@@ -16,6 +16,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/contrib/envconfig"
 	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/worker"
 
 	"github.com/seriatim-go/seriatim/internal/config"
 	"github.com/seriatim-go/seriatim/internal/reach"
@@ -67,6 +68,7 @@ type setup struct {
 	config     config.Config
 	connection client.Options
 	handlers   handlers
+	deployment worker.DeploymentOptions
 }
 
 // prepare reads the configuration and the connection's settings.
@@ -76,6 +78,10 @@ func prepare(path string) (setup, error) {
 		return setup{}, err
 	}
 	registered, err := newHandlers(c, os.LookupEnv)
+	if err != nil {
+		return setup{}, err
+	}
+	version, err := deployment(os.LookupEnv)
 	if err != nil {
 		return setup{}, err
 	}
@@ -99,7 +105,7 @@ func prepare(path string) (setup, error) {
 	if connection, err = keys.DialOptions(connection); err != nil {
 		return setup{}, err
 	}
-	return setup{config: c, connection: connection, handlers: registered}, nil
+	return setup{config: c, connection: connection, handlers: registered, deployment: version}, nil
 }
 
 // version is the module's version and the commit that it was built from.

@@ -86,6 +86,40 @@ func TestRunTakesTheFileFromTheEnvironment(t *testing.T) {
 	require.Contains(t, stderr, "taskQueue: 5 is not a string")
 }
 
+func TestVersioningIsOnWhereBothNamesAreSet(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ deployment, build, problem string }{
+		"neither":             {"", "", ""},
+		"both":                {"default/seriatim", "1.4.2-ab12", ""},
+		"no name":             {"", "1", `TEMPORAL_WORKER_BUILD_ID is "1", but TEMPORAL_DEPLOYMENT_NAME is not set`},
+		"no build":            {"a", "", `TEMPORAL_DEPLOYMENT_NAME is "a", but TEMPORAL_WORKER_BUILD_ID is not set`},
+		"a dot in the name":   {"a.b", "1", `TEMPORAL_DEPLOYMENT_NAME is "a.b"`},
+		"a colon in the name": {"a:b", "1", `TEMPORAL_DEPLOYMENT_NAME is "a:b"`},
+		"a reserved name":     {"__a", "1", `TEMPORAL_DEPLOYMENT_NAME is "__a"`},
+		"a reserved build":    {"a", "__1", `TEMPORAL_WORKER_BUILD_ID is "__1"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			values := map[string]string{deploymentNameVariable: c.deployment, buildIDVariable: c.build}
+			options, err := deployment(func(name string) (string, bool) { return values[name], values[name] != "" })
+			if c.problem != "" {
+				require.ErrorContains(t, err, c.problem)
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, c.build != "", options.UseVersioning)
+			require.Equal(t, worker.WorkerDeploymentVersion{DeploymentName: c.deployment, BuildID: c.build}, options.Version)
+		})
+	}
+}
+
+func TestRunRefusesAVersionWithoutItsDeployment(t *testing.T) {
+	t.Setenv(buildIDVariable, "7")
+	code, _, stderr := start(context.Background(), "--config", "../config.yaml")
+	require.Equal(t, exitUsage, code)
+	require.Contains(t, stderr, `TEMPORAL_WORKER_BUILD_ID is "7"`)
+}
+
 func TestRunRefusesWrongConnectionSettings(t *testing.T) {
 	t.Setenv("TEMPORAL_CONFIG_FILE", file(t, "no TOML"))
 	code, _, stderr := start(context.Background(), "--config", "../config.yaml")

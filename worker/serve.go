@@ -132,6 +132,7 @@ func newWorker(server site, s setup, gate *activities.Gate, handle bool, failed 
 		DeadlockDetectionTimeout:               deadlockTimeout,
 		MaxHeartbeatThrottleInterval:           heartbeatThrottle,
 		DisableRegistrationAliasing:            true,
+		DeploymentOptions:                      s.deployment,
 		LocalActivityWorkerOnly:                !handle,
 		OnFatalError:                           first(failed),
 	})
@@ -153,6 +154,7 @@ func newEngineWorker(server site, s setup, failed chan<- error) worker.Worker {
 	w := worker.New(server.client, s.config.TaskQueue+protocol.EngineTaskQueueSuffix, worker.Options{
 		WorkerStopTimeout:          engineStopTimeout,
 		ActivityTaskPollerBehavior: autoscaling(),
+		DeploymentOptions:          s.deployment,
 		WorkflowTaskPollerBehavior: autoscaling(),
 		OnFatalError:               first(failed),
 	})

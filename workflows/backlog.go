@@ -109,6 +109,9 @@ func (q *Queue) pageBytes() int {
 
 // Saturated says that what was taken in must be in pages before more is.
 func (q *Queue) Saturated() bool {
+	if bytesIn(q.Recurring) >= maxRecurringBytes {
+		return true
+	}
 	unspilled := q.tailBytes
 	for _, page := range q.ToStart() {
 		unspilled += bytesIn(page.Entries)

@@ -13,9 +13,9 @@ import (
 	"github.com/seriatim-go/seriatim/protocol"
 )
 
-// submitTimeout bounds one attempt to submit an event's operation; there is no end
+// raiseTimeout bounds one attempt to submit an event's operation; there is no end
 // of attempts.
-const submitTimeout = 3 * time.Minute
+const raiseTimeout = 3 * time.Minute
 
 // Event submits one operation for each handler that the worker's catalogue has
 // registered for the event, in no order (SPEC 8.7), and completes. It never waits
@@ -34,7 +34,7 @@ func (d *definitions) Event(ctx workflow.Context, submitted converter.RawValue) 
 		return outcome, err
 	}
 	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		TaskQueue: engineTaskQueue(ctx), StartToCloseTimeout: submitTimeout, HeartbeatTimeout: time.Minute,
+		TaskQueue: engineTaskQueue(ctx), StartToCloseTimeout: raiseTimeout, HeartbeatTimeout: time.Minute,
 		RetryPolicy: &temporal.RetryPolicy{InitialInterval: time.Second, MaximumInterval: time.Minute},
 	})
 	submissions := make([]raised, len(handlers))

@@ -32,7 +32,7 @@ func (t *idleTimer) arm(s *serializer) {
 }
 
 func (s *serializer) isIdle() bool {
-	return s.queue.Idle() && s.head == nil && len(s.ended) == 0
+	return s.queue.Idle() && len(s.recurring) == 0 && s.head == nil && len(s.ended) == 0
 }
 
 // fired says that the timer wants to be looked at.

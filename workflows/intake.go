@@ -34,7 +34,7 @@ func (s *serializer) intake(ctx workflow.Context) (some bool) {
 		}
 		some = true
 		s.signals++
-		n, bytes := s.queue.take(raw, s.refused, workflow.Now(ctx))
+		n, bytes := s.queue.take(raw, s.refused, s.takesRecurring, workflow.Now(ctx))
 		if operations, size = operations+n, size+bytes; operations >= maxSliceOperations || size >= maxSliceBytes {
 			operations, size = 0, 0
 			yield(ctx)
@@ -56,8 +56,8 @@ func (s *serializer) intakeAll(ctx workflow.Context) {
 }
 
 // take hands one signal's operations to the queue; refused is why nothing can
-// be accepted, if so.
-func (q *Queue) take(raw converter.RawValue, refused string, now time.Time) (operations, size int) {
+// be accepted, if so, and recurs says whether recurring operations are.
+func (q *Queue) take(raw converter.RawValue, refused string, recurs func() bool, now time.Time) (operations, size int) {
 	if refused != "" {
 		q.Reject(protocol.ErrTypeInvalidOperation, "", refused, now)
 		return 1, 0
@@ -68,7 +68,7 @@ func (q *Queue) take(raw converter.RawValue, refused string, now time.Time) (ope
 		return 1, 0
 	}
 	for _, one := range submitted {
-		q.Submit(one, now)
+		q.submit(one, recurs, now)
 		size += len(one)
 	}
 	return max(1, len(submitted)), size

@@ -50,13 +50,15 @@ func FuzzTake(f *testing.F) {
 	f.Add(jsonEncoding, []byte(`[{"operationType":"a","id":"1"},{"operationType":"a","id":"1"},7]`))
 	f.Add(jsonEncoding, []byte(`{"operationType":"a","dependencyToken":"other"}`))
 	f.Add(jsonEncoding, []byte(`{"operationType":"a","recurrencePattern":"FREQ=DAILY"}`))
+	f.Add(jsonEncoding, []byte(`{"id":"r","operationType":"a","recurrencePattern":"FREQ=HOURLY;INTERVAL=2;BYHOUR=1"}`))
+	f.Add(jsonEncoding, []byte(`[{"id":"r","operationType":"a","recurrencePattern":"FREQ=DAILY;"},{"id":"r","operationType":"a"}]`))
 	f.Add("binary/plain", []byte(`{}`))
 	f.Fuzz(func(t *testing.T, encoding string, data []byte) {
 		q := NewQueue(testToken, day)
 		n, _ := q.take(converter.NewRawValue(&commonpb.Payload{
 			Metadata: map[string][]byte{converter.MetadataEncoding: []byte(encoding)}, Data: data,
-		}), "", day)
-		require.EqualValues(t, n, max(1, q.Counts.Accepted+q.Counts.Rejected+q.Counts.Duplicates))
+		}), "", func() bool { return true }, day)
+		require.EqualValues(t, n, max(1, q.Counts.Accepted+q.Counts.Rejected+q.Counts.Duplicates+int64(len(q.Recurring))))
 		require.Len(t, q.Waiting, int(q.Counts.Accepted))
 		require.Equal(t, bytesOf(q), q.Bytes)
 		for _, r := range q.Rejects {

@@ -86,24 +86,38 @@ func (l *Life) Next(now time.Time) Step {
 // refuseType ends what the catalogue does not let run: the worker's word is final
 // (SPEC 8.3).
 func (l *Life) refuseType(now time.Time) (ended bool) {
-	r := &l.Record
-	switch t := l.Type; {
-	case t == nil:
-		l.end(protocol.Failed, string(protocol.CodeTypeNotRecognised),
-			fmt.Sprintf("operationType %q is not in the catalogue of the worker that started it", r.OperationType),
-			whatToAdd(r.OperationType), now)
-	case !t.Bound():
-		l.end(protocol.Failed, string(protocol.CodeTypeNotRecognised),
-			fmt.Sprintf("operationType %q is known as %d %q, and nothing runs it on the worker that started it", r.OperationType, t.Number, t.Label),
-			fmt.Sprintf("Bind the type in the worker's configuration (types: in config.yaml: \"- key: %s\" with an activity: or a workflow:) and submit the operation again.", t.Key), now)
-	case r.DependencyToken != "" && t.Restrictions.Has(protocol.NoToken):
-		l.end(protocol.Failed, codeTokenNotAllowed,
-			fmt.Sprintf("dependencyToken: operations of type %q take none (got %q)", t.Key, cut(r.DependencyToken, maxShownBytes)),
-			fmt.Sprintf("Submit the operation without a dependency token, or %s.", catalogue.AllowTokenHint), now)
-	default:
+	v, refused := typeVerdict(l.Type, l.Record.Operation)
+	if !refused {
 		return l.refuseTarget(now)
 	}
+	l.end(v.Status, string(v.Code), v.Message, v.FriendlyMessage, now)
 	return true
+}
+
+// typeVerdict is the end of an operation that its type does not let run; nil is a
+// type that the worker does not know.
+func typeVerdict(t *catalogue.Type, o protocol.Operation) (v Verdict, refused bool) {
+	switch {
+	case t == nil:
+		return Verdict{
+			Status: protocol.Failed, Code: protocol.CodeTypeNotRecognised,
+			Message:         fmt.Sprintf("operationType %q is not in the catalogue of the worker that started it", o.OperationType),
+			FriendlyMessage: whatToAdd(o.OperationType),
+		}, true
+	case !t.Bound():
+		return Verdict{
+			Status: protocol.Failed, Code: protocol.CodeTypeNotRecognised,
+			Message:         fmt.Sprintf("operationType %q is known as %d %q, and nothing runs it on the worker that started it", o.OperationType, t.Number, t.Label),
+			FriendlyMessage: fmt.Sprintf("Bind the type in the worker's configuration (types: in config.yaml: \"- key: %s\" with an activity: or a workflow:) and submit the operation again.", t.Key),
+		}, true
+	case o.DependencyToken != "" && t.Restrictions.Has(protocol.NoToken):
+		return Verdict{
+			Status: protocol.Failed, Code: codeTokenNotAllowed,
+			Message:         fmt.Sprintf("dependencyToken: operations of type %q take none (got %q)", t.Key, cut(o.DependencyToken, maxShownBytes)),
+			FriendlyMessage: fmt.Sprintf("Submit the operation without a dependency token, or %s.", catalogue.AllowTokenHint),
+		}, true
+	}
+	return v, false
 }
 
 // whatToAdd says how an operation of a type that is not there can run.

@@ -132,15 +132,20 @@ func (o *operation) continueAsNew(submitted converter.RawValue) error {
 	return workflow.NewContinueAsNewError(o.ctx, protocol.OperationWorkflow, submitted, next)
 }
 
-// close ends the workflow as the operation ended, so that Temporal's own
-// status, filters and colours are right. A parent learns no more than it needs.
+// close ends the workflow as the operation ended.
 func (o *operation) close() (protocol.OperationClosed, error) {
 	if err := workflow.Await(o.ctx, func() bool { return workflow.AllHandlersFinished(o.ctx) }); err != nil {
 		return protocol.OperationClosed{}, err
 	}
 	workflow.SetCurrentDetails(o.ctx, o.details())
 	o.reportEnd()
-	r := o.life.Record
+	o.reportOccurrence()
+	return closedAs(o.life.Record)
+}
+
+// closedAs is how the workflow of an operation closes, so that Temporal's own
+// status, filters and colours are right. A parent learns no more than it needs.
+func closedAs(r protocol.Record) (protocol.OperationClosed, error) {
 	closed := protocol.OperationClosed{ID: r.ID, Status: r.StatusCode}
 	switch r.StatusCode {
 	case protocol.Succeeded:
@@ -169,6 +174,20 @@ func (o *operation) reportEnd() {
 		protocol.OperationClosedSignalName, protocol.OperationClosed{ID: o.life.Record.ID, Status: o.life.Record.StatusCode})
 	if err := report.Get(o.ctx, nil); err != nil {
 		workflow.GetLogger(o.ctx).Warn("the serializer was not told of the end; it looks by itself", "error", err)
+	}
+}
+
+// reportOccurrence tells the recurrence of the end of an occurrence. One that has
+// ended itself is not told.
+func (o *operation) reportOccurrence() {
+	r := o.life.Record
+	if r.RecurrenceOf == "" {
+		return
+	}
+	report := workflow.SignalExternalWorkflow(o.ctx, protocol.OperationWorkflowID(r.RecurrenceOf), "",
+		protocol.OccurrenceDoneSignalName, protocol.OperationClosed{ID: r.ID, Status: r.StatusCode})
+	if err := report.Get(o.ctx, nil); err != nil {
+		workflow.GetLogger(o.ctx).Info("the recurrence was not told of the end", "error", err)
 	}
 }
 

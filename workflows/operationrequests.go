@@ -28,7 +28,21 @@ func (o *operation) setHandlers() error {
 				asked.until = r.Until
 				return asked
 			}, o.doPostpone),
+		refuseSetRecurrence(o.ctx, func(protocol.SetRecurrenceRequest) string { return o.life.Record.ID }),
 	)
+}
+
+// refuseSetRecurrence registers the update that an operation which does not recur
+// refuses (SPEC 7.7).
+func refuseSetRecurrence(ctx workflow.Context, id func(protocol.SetRecurrenceRequest) string) error {
+	return workflow.SetUpdateHandlerWithOptions(ctx, protocol.SetRecurrenceUpdateName,
+		func(_ workflow.Context, r protocol.SetRecurrenceRequest) (protocol.Record, error) {
+			return protocol.Record{}, refuse(protocol.RefuseNonrecurring(id(r)))
+		},
+		workflow.UpdateHandlerOptions{
+			Validator:   func(r protocol.SetRecurrenceRequest) error { return refuse(protocol.RefuseNonrecurring(id(r))) },
+			Description: "Refused: only a recurring operation has a rule to change",
+		})
 }
 
 // request is what an update asks for.
@@ -155,10 +169,6 @@ func refuse(err error) error {
 	if err == nil {
 		return nil
 	}
-	refusal := protocol.Refusal{Type: protocol.ErrTypeInvalidOperation, Message: err.Error()}
-	if known := (*protocol.Refusal)(nil); errors.As(err, &known) {
-		refusal = *known
-	}
-	refusal.Name = refusal.Code.Name()
+	refusal := *asRefusal(err)
 	return temporal.NewNonRetryableApplicationError(refusal.Error(), refusal.Type, nil, refusal)
 }

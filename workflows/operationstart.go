@@ -65,6 +65,7 @@ func (o *operation) begin(d *definitions, submitted, system converter.RawValue) 
 	} else {
 		record.Sequence, record.RerunOf, record.N, record.LastAction = start.Sequence, start.RerunOf, start.N, start.LastAction
 	}
+	record.RecurrenceOf, record.Occurrence, _ = protocol.ParseOccurrenceID(record.ID)
 	created := start.CreatedOn
 	record.CreatedOn, record.ModifiedOn = &created, &created
 	o.start, o.life = start, &Life{Record: record, Type: start.Type, Verdict: start.Verdict}
@@ -124,6 +125,26 @@ func submittedRecord(ctx workflow.Context, submitted converter.RawValue, checked
 // checkDirect refuses what a client may not start without a serializer. The id
 // is that of the workflow.
 func checkDirect(o *protocol.Operation, workflowID string) error {
+	if err := checkID(o, workflowID); err != nil {
+		return err
+	}
+	if o.DependencyToken != "" {
+		return &protocol.FieldError{
+			Field: "dependencyToken", Value: fmt.Sprintf("%q", o.DependencyToken),
+			Problem: fmt.Sprintf("an operation with a token is submitted to workflow %q by signal, not started", protocol.SerializerWorkflowID(o.DependencyToken)),
+		}
+	}
+	if o.Recurs() {
+		return &protocol.FieldError{
+			Field: "recurrencePattern", Value: fmt.Sprintf("%q", o.RecurrencePattern), Code: protocol.CodeInvalidRecurrence,
+			Problem: fmt.Sprintf("a recurring operation is started as workflow %q, with or without a token", protocol.RecurrenceWorkflow),
+		}
+	}
+	return nil
+}
+
+// checkID refuses an operation whose id is not that of its workflow.
+func checkID(o *protocol.Operation, workflowID string) error {
 	id, ok := protocol.OperationID(workflowID)
 	if !ok {
 		return fmt.Errorf("workflow id: %q is not %q and the operation's id", cut(workflowID, 64), "operation:")
@@ -137,13 +158,7 @@ func checkDirect(o *protocol.Operation, workflowID string) error {
 	if o.ID != id {
 		return &protocol.FieldError{Field: "id", Value: fmt.Sprintf("%q", o.ID), Problem: fmt.Sprintf("is not that of workflow id %q", workflowID)}
 	}
-	if o.DependencyToken != "" {
-		return &protocol.FieldError{
-			Field: "dependencyToken", Value: fmt.Sprintf("%q", o.DependencyToken),
-			Problem: fmt.Sprintf("an operation with a token is submitted to workflow %q by signal, not started", protocol.SerializerWorkflowID(o.DependencyToken)),
-		}
-	}
-	return checkRecurrence(*o)
+	return nil
 }
 
 // resolve records what this worker's catalogue says of the type, once.

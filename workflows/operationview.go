@@ -37,6 +37,9 @@ func startAttributes(o protocol.Operation, start OperationStart, now time.Time) 
 	}
 	status := protocol.InProgress
 	updates := []temporal.SearchAttributeUpdate{operationType.ValueSet(key)}
+	if start := o.RecurrenceStartTime; start != nil && start.After(now) {
+		status = protocol.Waiting
+	}
 	if o.PostponeUntil != nil && o.PostponeUntil.After(now) {
 		status = protocol.Waiting
 		updates = append(updates, postponeUntil.ValueSet(*o.PostponeUntil))
@@ -61,13 +64,17 @@ func startAttributes(o protocol.Operation, start OperationStart, now time.Time) 
 
 // showStatus changes the status that filters see, where it is another.
 func (o *operation) showStatus(status protocol.StatusCode) {
-	if !o.start.SearchAttributes {
+	showStatus(o.ctx, o.start.SearchAttributes, o.life.Record, status)
+}
+
+func showStatus(ctx workflow.Context, attributes bool, r protocol.Record, status protocol.StatusCode) {
+	if !attributes {
 		return
 	}
-	shown := workflow.GetTypedSearchAttributes(o.ctx)
+	shown := workflow.GetTypedSearchAttributes(ctx)
 	updates := []temporal.SearchAttributeUpdate{operationStatus.ValueSet(status.String())}
 	now, _ := shown.GetKeyword(operationStatus)
-	if until := o.life.Record.PostponeUntil; status == protocol.Waiting && until != nil {
+	if until := r.PostponeUntil; status == protocol.Waiting && until != nil {
 		if before, ok := shown.GetTime(postponeUntil); !ok || !before.Equal(*until) {
 			now = ""
 			updates = append(updates, postponeUntil.ValueSet(*until))
@@ -76,8 +83,8 @@ func (o *operation) showStatus(status protocol.StatusCode) {
 	if now == status.String() {
 		return
 	}
-	if err := workflow.UpsertTypedSearchAttributes(o.ctx, updates...); err != nil {
-		workflow.GetLogger(o.ctx).Error("search attributes not set", "error", err)
+	if err := workflow.UpsertTypedSearchAttributes(ctx, updates...); err != nil {
+		workflow.GetLogger(ctx).Error("search attributes not set", "error", err)
 	}
 }
 
@@ -110,8 +117,12 @@ func staticDetails(o protocol.Operation) string {
 // details is what the Web UI shows of an operation now: why it is where it is,
 // what happens next, and what may be done about it.
 func (o *operation) details() string {
-	r := o.life.Record
-	explained := protocol.Explain(protocol.Situation{Record: r, Hold: o.life.Hold, NextAttempt: o.life.RetryOn})
+	return explained(protocol.Situation{Record: o.life.Record, Hold: o.life.Hold, NextAttempt: o.life.RetryOn})
+}
+
+func explained(s protocol.Situation) string {
+	r := s.Record
+	explained := protocol.Explain(s)
 	var b strings.Builder
 	fmt.Fprintf(&b, "**%s** (%s)\n\n", r.StatusCode, r.StateCode)
 	for _, sentence := range explained.Why {

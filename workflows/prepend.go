@@ -65,9 +65,10 @@ func (q *Queue) Prepend(before *Queue, dryRun bool, now time.Time) (reply protoc
 	}
 	first, known := q.unknown(first)
 	last, more := q.unknown(before.Waiting)
+	recurring, again := q.unknown(before.Recurring)
 	before.Pages, before.Doomed = q.unknownPages(before.Pages), q.unknownPages(before.Doomed)
 	reply = protocol.PrependReply{
-		Recovered: len(first) + before.paged() + len(last) + before.ending(), Known: known + more, First: []protocol.Record{},
+		Recovered: len(first) + before.paged() + len(last) + before.ending() + len(recurring), Known: known + more + again, First: []protocol.Record{},
 	}
 	shown := first
 	if len(before.Pages) == 0 {
@@ -81,12 +82,13 @@ func (q *Queue) Prepend(before *Queue, dryRun bool, now time.Time) (reply protoc
 	if dryRun {
 		return reply
 	}
-	q.Counts.Accepted += int64(reply.Recovered)
+	q.Counts.Accepted += int64(reply.Recovered - len(recurring))
 	q.join(first, before.Pages, last)
+	q.Recurring = append(q.Recurring, recurring...)
 	q.Ended, q.Doomed = append(q.Ended, before.Ended...), append(q.Doomed, before.Doomed...)
 	q.restored(q.Chain, q.pageLimit)
 	q.restrict(q.restricted)
-	q.Bytes += bytesIn(first) + bytesIn(last) + bytesIn(before.Ended)
+	q.Bytes += bytesIn(first) + bytesIn(last) + bytesIn(before.Ended) + bytesIn(recurring)
 	return reply
 }
 

@@ -48,6 +48,8 @@ type Queue struct {
 	// Ended are those that ended while they queued and whose own execution,
 	// their record, has not closed yet.
 	Ended []Entry `json:"ended,omitempty"`
+	// Recurring were submitted and have no workflow of their own yet.
+	Recurring []Entry `json:"recurring,omitempty"`
 	// Doomed are pages whose operations all ended, and have no records yet.
 	Doomed  []Page            `json:"doomed,omitempty"`
 	Seen    Seen              `json:"seen"`
@@ -132,7 +134,7 @@ func (q *Queue) takeOver(before *Queue, byServer bool) *Queue {
 
 // left is how many operations a queue that nobody works on still had, besides its
 // head.
-func (q *Queue) left() int { return q.Len() + q.ending() }
+func (q *Queue) left() int { return q.Len() + q.ending() + len(q.Recurring) }
 
 // adopt makes the queue of a chain before that of the chain that q began: its
 // pages keep the names that they have.
@@ -149,11 +151,18 @@ func (q *Queue) adopt(next *Queue) {
 
 // Submit takes one operation of a submission in. It is accepted, acknowledged
 // as a duplicate, or put on the list of rejects; it never fails.
-func (q *Queue) Submit(raw json.RawMessage, now time.Time) {
+func (q *Queue) Submit(raw json.RawMessage, now time.Time) { q.submit(raw, nil, now) }
+
+// submit is Submit; recurs says whether recurring operations are taken in, and is
+// asked only where there is one.
+func (q *Queue) submit(raw json.RawMessage, recurs func() bool, now time.Time) {
 	o, unknown, err := protocol.DecodeOperation(raw)
 	q.Counts.UnknownFields += int64(len(unknown))
 	if err == nil {
 		err = q.check(o)
+	}
+	if err == nil && o.Recurs() && (recurs == nil || !recurs()) {
+		err = refuseRecurring(o)
 	}
 	if err != nil {
 		q.Reject(protocol.ErrTypeInvalidOperation, idToShow(o), err.Error(), now)
@@ -161,6 +170,10 @@ func (q *Queue) Submit(raw json.RawMessage, now time.Time) {
 	}
 	o.DependencyToken = q.Token
 	if o.ID != "" && q.isRepeat(o, now) {
+		return
+	}
+	if o.Recurs() {
+		q.acceptRecurring(o, now)
 		return
 	}
 	q.accept(o, now)
@@ -174,17 +187,15 @@ func (q *Queue) check(o protocol.Operation) error {
 			Problem: fmt.Sprintf("is not this serializer's token %q", q.Token),
 		}
 	}
-	return checkRecurrence(o)
+	return nil
 }
 
-// checkRecurrence refuses what this version cannot do rather than ignore it.
-func checkRecurrence(o protocol.Operation) error {
-	if o.RecurrencePattern == "" && o.RecurrenceStartTime == nil {
-		return nil
-	}
+// refuseRecurring refuses a recurring operation in a run that began before they
+// were taken in.
+func refuseRecurring(o protocol.Operation) error {
 	return &protocol.FieldError{
 		Field: "recurrencePattern", Value: fmt.Sprintf("%q", o.RecurrencePattern),
-		Problem: fmt.Sprintf("recurrence is not available in this version (%s)", protocol.CodeInvalidRecurrence),
+		Problem: "this run of the token takes no recurring operations: submit it again later, or start it as workflow Recurrence", Code: protocol.CodeInvalidRecurrence,
 	}
 }
 
@@ -453,7 +464,7 @@ func (q *Queue) find(id string) *Entry {
 
 // Idle says that nothing is left to do, and nothing to remember.
 func (q *Queue) Idle() bool {
-	return q.Head == nil && q.Len() == 0 && q.ending() == 0 && q.MayStart() && q.Policy == protocol.Policy{}
+	return q.Head == nil && q.Len() == 0 && q.ending() == 0 && len(q.Recurring) == 0 && q.MayStart() && q.Policy == protocol.Policy{}
 }
 
 // idToShow is the id where it could be read and may be shown.

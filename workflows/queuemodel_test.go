@@ -646,7 +646,7 @@ func TestQueueIsTheModels(t *testing.T) {
 
 // bytesOf is what everything in memory that has not completed may take.
 func bytesOf(q *Queue) (sum int) {
-	sum = bytesIn(q.Front) + bytesIn(q.Waiting) + bytesIn(q.Ended)
+	sum = bytesIn(q.Front) + bytesIn(q.Waiting) + bytesIn(q.Ended) + bytesIn(q.Recurring)
 	for _, page := range q.ToStart() {
 		sum += bytesIn(page.Entries)
 	}

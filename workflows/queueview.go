@@ -18,6 +18,7 @@ func (q *Queue) record(entry Entry, position int, now time.Time) protocol.Record
 		StatusCode: protocol.InProgress, Position: position,
 		LastAction: entry.LastAction, RerunOf: entry.RerunOf, N: entry.N, Restrictions: entry.Restrictions,
 	}
+	r.RecurrenceOf, r.Occurrence, _ = protocol.ParseOccurrenceID(r.ID)
 	if asked := entry.LastAction; asked != nil {
 		r.ModifiedOn = &asked.On
 	}

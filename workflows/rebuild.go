@@ -32,6 +32,7 @@ func RebuildToken(workflowID string, events []*historypb.HistoryEvent, before an
 	if state, ok := before.(carried); ok {
 		r.before = &predecessor{state: state, byServer: byServer}
 	}
+	r.recurs = slices.ContainsFunc(events, marksRecurring)
 	for _, event := range events {
 		if err := r.read(event); err != nil {
 			return nil, fmt.Errorf("history event %d: %w", event.GetEventId(), err)
@@ -118,6 +119,8 @@ type rebuild struct {
 	pages   rebuiltPages
 	// settings are what the run recorded at its start.
 	settings settings
+	// recurs says that the run took recurring operations in.
+	recurs bool
 	// toCancel is the head when the token was cancelled: whether it was asked is
 	// not known.
 	toCancel string
@@ -146,6 +149,20 @@ type predecessor struct {
 type rebuiltChild struct {
 	id    string
 	ended bool // it only recorded an end
+}
+
+func (r *rebuild) takesRecurring() bool { return r.recurs }
+
+// marksRecurring says that the event is where a run noted that it takes recurring
+// operations in.
+func marksRecurring(event *historypb.HistoryEvent) bool {
+	marker := event.GetMarkerRecordedEventAttributes()
+	if marker.GetMarkerName() != "Version" {
+		return false
+	}
+	var change string
+	payload := rawPayload(marker.GetDetails()["change-id"], 0).Payload()
+	return payload != nil && json.Unmarshal(payload.GetData(), &change) == nil && change == recurringSubmissions
 }
 
 // read takes one event in.
@@ -225,6 +242,11 @@ func (r *rebuild) scheduled(event *historypb.HistoryEvent) error {
 		err := json.Unmarshal(input, &request)
 		r.looks[event.GetEventId()] = request.OperationID
 		return err
+	case protocol.StartRecurrenceActivity:
+		var o protocol.Operation
+		err := json.Unmarshal(input, &o)
+		r.looks[event.GetEventId()] = o.ID
+		return err
 	case protocol.ReadOperationActivity:
 		var request protocol.ReadOperationRequest
 		err := json.Unmarshal(input, &request)
@@ -245,6 +267,12 @@ func (r *rebuild) answered(scheduled int64, answer converter.RawValue) error {
 			return err
 		}
 		r.looking, r.byServer = found.Look == protocol.PredecessorAbnormal, found.ByServer
+	case protocol.StartRecurrenceActivity:
+		var reply protocol.StartRecurrenceReply
+		if err := json.Unmarshal(answer.Payload().GetData(), &reply); err != nil {
+			return err
+		}
+		r.queue.RecurringAnswered(r.looks[scheduled], reply, r.last)
 	case protocol.RebuildTokenActivity:
 		r.looking = false
 		var state carried
@@ -285,7 +313,7 @@ func (r *rebuild) flush(now time.Time) {
 		return
 	}
 	for _, raw := range r.signals {
-		r.queue.take(raw, r.refused, now)
+		r.queue.take(raw, r.refused, r.takesRecurring, now)
 	}
 	for _, e := range r.ends {
 		r.ended(e)

@@ -70,6 +70,7 @@ func Register(w Registry, cat *catalogue.Catalogue, o Options) {
 	register(protocol.OperationWorkflow, d.Operation)
 	register(protocol.BacklogPageWorkflow, d.BacklogPage)
 	register(protocol.EventWorkflow, d.Event)
+	register(protocol.RecurrenceWorkflow, d.Recurrence)
 }
 
 // definitions are the workflow functions with what the worker knows. Nothing

@@ -98,7 +98,9 @@ func TestRecordedShapesHaveWhatTheyAreFor(t *testing.T) {
 	histories := recorded(t)
 	has := func(name string, kind enumspb.EventType, matches func(*historypb.HistoryEvent) bool) {
 		t.Helper()
-		name = "v0.1.0/" + name
+		if !strings.Contains(name, "/") {
+			name = "v0.1.0/" + name
+		}
 		require.Contains(t, histories, name)
 		require.True(t, slices.ContainsFunc(histories[name].GetEvents(), func(e *historypb.HistoryEvent) bool {
 			return e.GetEventType() == kind && (matches == nil || matches(e))
@@ -144,6 +146,12 @@ func TestRecordedShapesHaveWhatTheyAreFor(t *testing.T) {
 	has("serializer-rerun-at-the-tail", enumspb.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED, asked(protocol.ReadOperationActivity))
 	has("serializer-cancel-rest", enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_FAILED, nil)
 	has("serializer-cancel-all", enumspb.EVENT_TYPE_REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED, nil)
+	has("unreleased/serializer-recurring-1", enumspb.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED, asked(protocol.StartRecurrenceActivity))
+	has("unreleased/serializer-recurring-1", enumspb.EVENT_TYPE_MARKER_RECORDED, marksRecurring)
+	has("unreleased/recurrence", enumspb.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED, nil)
+	has("unreleased/recurrence-occurrence", enumspb.EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED, nil)
+	has("unreleased/recurrence-with-token", enumspb.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED, asked(protocol.SubmitOccurrenceActivity))
+	has("unreleased/recurrence-renewed-1", enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW, nil)
 	has("operation-with-token", enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED, func(e *historypb.HistoryEvent) bool {
 		return e.GetWorkflowExecutionStartedEventAttributes().GetParentWorkflowExecution() != nil
 	})

@@ -36,9 +36,10 @@ type serializer struct {
 	startedOn   time.Time
 
 	head      *child
-	ended     []*child // executions that only record an end
-	cancelled bool     // the cancellation of this run was handled
-	changed   bool     // an update changed something
+	ended     []*child          // executions that only record an end
+	recurring []*recurringStart // recurring operations that the engine is starting
+	cancelled bool              // the cancellation of this run was handled
+	changed   bool              // an update changed something
 	reset     workflow.Future
 	ending    bool // this run takes no more updates
 	idle      idleTimer
@@ -181,14 +182,35 @@ func (s *serializer) run() error {
 		s.turnPages()
 		s.startHead()
 		s.startEnded()
+		s.startRecurring()
 		s.tellHead()
 		s.hold.arm(s)
 		s.idle.arm(s)
 		s.changed = false
+		s.showHeld()
 		workflow.SetCurrentDetails(s.ctx, s.details())
 		if err := workflow.Await(s.ctx, s.hasWork); err != nil {
 			return err
 		}
+	}
+}
+
+// showHeld has filters see whether the token is held, by a person or by a failure.
+func (s *serializer) showHeld() {
+	if !s.settings.SearchAttributes || s.refused != "" {
+		return
+	}
+	held := s.queue.Hold != nil || s.queue.Failure != nil
+	shown, ok := workflow.GetTypedSearchAttributes(s.ctx).GetKeyword(operationStatus)
+	if held == (ok && shown == protocol.HeldStatus) || !s.tellsHeld() {
+		return
+	}
+	update := operationStatus.ValueUnset()
+	if held {
+		update = operationStatus.ValueSet(protocol.HeldStatus)
+	}
+	if err := workflow.UpsertTypedSearchAttributes(s.ctx, update); err != nil {
+		workflow.GetLogger(s.ctx).Error("search attributes not set", "error", err)
 	}
 }
 
@@ -200,7 +222,7 @@ func (s *serializer) hasWork() bool {
 	if s.idle.fired() || s.hold.fired(s) || s.mustTell() || s.pages.hasNews() {
 		return true
 	}
-	if s.head != nil && s.head.hasNews() {
+	if s.head != nil && s.head.hasNews() || s.mustSpawn() || s.recurringNews() {
 		return true
 	}
 	return s.hints.Len() > 0 || slices.ContainsFunc(s.ended, (*child).hasNews)
@@ -280,6 +302,7 @@ func (s *serializer) end(complete bool) (over bool, err error) {
 		}
 	}
 	s.handleCompletions()
+	s.startRecurring() // and notes what was started
 	s.handleCancellation()
 	if !complete {
 		return true, s.continueAsNew()
@@ -297,9 +320,11 @@ func (s *serializer) settle() error {
 	settled := func() bool {
 		return workflow.AllHandlersFinished(s.ctx) && s.allStarted() && s.pages.settled() && s.hasAsked()
 	}
-	for s.turnPages(); !settled() || len(s.queue.ToStart()) > 0; s.turnPages() {
+	crowded := func() bool { return bytesIn(s.queue.Recurring) >= maxRecurringBytes }
+	for s.turnPages(); !settled() || len(s.queue.ToStart()) > 0 || crowded(); s.turnPages() {
+		s.startRecurring()
 		if err := workflow.Await(s.ctx, func() bool {
-			return settled() || s.pages.hasNews() || s.queue.MustSpill()
+			return settled() && !crowded() || s.pages.hasNews() || s.queue.MustSpill() || s.recurringNews()
 		}); err != nil {
 			return err
 		}

@@ -151,7 +151,7 @@ func TestBadSubmissionsAreRefusedVisibly(t *testing.T) {
 		{"wrong type of a field", "name", map[string]any{"operationType": "a", "name": 7}},
 		{"an instant that is none", "postponeUntil", map[string]any{"operationType": "a", "postponeUntil": "tomorrow"}},
 		{"a state", "stateCode", map[string]any{"operationType": "a", "stateCode": 3}},
-		{"a recurrence", "recurrence", map[string]any{"operationType": "a", "recurrencePattern": "FREQ=DAILY"}},
+		{"a recurrence", "recurrence", map[string]any{"operationType": "a", "recurrencePattern": "FREQ=SECONDLY"}},
 		{"a long id", "129", map[string]any{"operationType": "a", "id": fmt.Sprintf("%0129d", 1)}},
 		{"a huge operation", "262144", map[string]any{"operationType": "a", "data": fmt.Sprintf("%0300000d", 1)}},
 		{"501 operations", "501", make([]int, 501)},

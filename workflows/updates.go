@@ -62,6 +62,7 @@ func (s *serializer) setActions() error {
 			func(ctx workflow.Context, r protocol.PostponeRequest) (protocol.Record, error) {
 				return s.actOn(ctx, r.OperationID, r, taken(protocol.ActionPostpone, now(), r.Reason, r.Identity))
 			}),
+		refuseSetRecurrence(s.ctx, func(r protocol.SetRecurrenceRequest) string { return r.OperationID }),
 	)
 }
 

@@ -7,60 +7,102 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
-	"github.com/compose-spec/compose-go/v2/loader"
+	"github.com/compose-spec/compose-go/v2/cli"
 	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/seriatim-go/seriatim/internal/config"
+	"github.com/seriatim-go/seriatim/internal/embedded"
+	"github.com/seriatim-go/seriatim/protocol"
 )
 
 const root = "../.."
 
-// load reads docker-compose.yml, checks it against the compose schema and resolves its variables
-// from an empty environment.
-func load(t *testing.T) *types.Project {
+// load reads docker-compose.yml as "docker compose" does, with the profiles of its --profile
+// flags, checks it against the compose schema, and resolves its variables from .env alone.
+func load(t *testing.T, profiles ...string) *types.Project {
 	t.Helper()
 	dir, err := filepath.Abs(root)
 	require.NoError(t, err)
-	project, err := loader.LoadWithContext(t.Context(), types.ConfigDetails{
-		WorkingDir:  dir,
-		ConfigFiles: []types.ConfigFile{{Filename: filepath.Join(dir, "docker-compose.yml")}},
-		Environment: types.Mapping{},
-	})
+	options, err := cli.NewProjectOptions([]string{filepath.Join(dir, "docker-compose.yml")},
+		cli.WithWorkingDirectory(dir), cli.WithEnvFiles(), cli.WithDotEnv, cli.WithDefaultProfiles(profiles...))
+	require.NoError(t, err)
+	project, err := options.LoadProject(t.Context())
 	require.NoError(t, err)
 	return project
 }
 
+// all is a profile that every service has.
+const all = "*"
+
 func TestImagesArePinned(t *testing.T) {
 	t.Parallel()
 	want := map[string]string{
-		"postgres":  "postgres:16",
-		"schema":    "temporalio/admin-tools:1.32.0",
-		"temporal":  "temporalio/server:1.32.0",
-		"namespace": "temporalio/admin-tools:1.32.0",
-		"ui":        "temporalio/ui:2.54.1",
-		"worker":    "seriatim-worker:local",
+		"postgres":     "postgres:16",
+		"schema":       "temporalio/admin-tools:1.32.0",
+		"temporal":     "temporalio/server:1.32.0",
+		"namespace":    "temporalio/admin-tools:1.32.0",
+		"ui":           "temporalio/ui:2.54.1",
+		"worker":       "seriatim-worker:local",
+		"temporal-dev": "temporalio/temporal:1.5.1",
+		"worker-dev":   "seriatim-worker:local",
 	}
 	got := map[string]string{}
-	for name, service := range load(t).Services {
+	for name, service := range load(t, all).Services {
 		got[name] = service.Image
 	}
 	require.Equal(t, want, got)
 }
 
+func TestProfilesStartWhatTheyPromise(t *testing.T) {
+	t.Parallel()
+	full := []string{"namespace", "postgres", "schema", "temporal", "ui", "worker"}
+	for name, c := range map[string]struct{ profiles, services []string }{
+		"full without a flag":       {nil, full},
+		"full":                      {[]string{"full"}, full},
+		"dev is nothing but a pair": {[]string{"dev"}, []string{"temporal-dev", "worker-dev"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			require.Equal(t, c.services, load(t, c.profiles...).ServiceNames())
+		})
+	}
+}
+
+// What cluster-test runs is what the images of the file hold.
+func TestClusterTestBuildsTheVersionsOfTheImages(t *testing.T) {
+	t.Parallel()
+	services := load(t, all).Services
+	server, command := read(t, "clusterserver/server/go.mod"), read(t, "clusterserver/cli/go.mod")
+	_, version, _ := strings.Cut(services["temporal"].Image, ":")
+	require.Contains(t, server, "go.temporal.io/server v"+version+" ")
+	require.Contains(t, read(t, "devserver/go.mod"), "go.temporal.io/server v"+version+"\n")
+	_, version, _ = strings.Cut(services["temporal-dev"].Image, ":")
+	require.Contains(t, command, "github.com/temporalio/cli v"+version)
+}
+
 func TestPortsAreBoundToLoopback(t *testing.T) {
 	t.Parallel()
-	var published []string
-	for name, service := range load(t).Services {
-		for _, port := range service.Ports {
-			require.Equal(t, "127.0.0.1", port.HostIP, "service %s, port %s", name, port.Published)
-			published = append(published, port.Published)
+	for profile, want := range map[string][]string{
+		"full": {"7233", "7243", "8080"},
+		"dev":  {"7233", "7243", "8233"},
+	} {
+		var published []string
+		for name, service := range load(t, profile).Services {
+			for _, port := range service.Ports {
+				require.Equal(t, "127.0.0.1", port.HostIP, "service %s, port %s", name, port.Published)
+				published = append(published, port.Published)
+			}
 		}
+		slices.Sort(published)
+		require.Equal(t, want, published, profile)
 	}
-	slices.Sort(published)
-	require.Equal(t, []string{"7233", "7243", "8080"}, published)
 }
 
 func TestStartOrderWaitsForHealthAndForTheJobs(t *testing.T) {
@@ -72,8 +114,10 @@ func TestStartOrderWaitsForHealthAndForTheJobs(t *testing.T) {
 		"namespace needs temporal": types.ServiceConditionHealthy,
 		"ui needs temporal":        types.ServiceConditionHealthy,
 		"worker needs namespace":   types.ServiceConditionCompletedSuccessfully,
+
+		"worker-dev needs temporal-dev": types.ServiceConditionHealthy,
 	}
-	project := load(t)
+	project := load(t, all)
 	got := map[string]string{}
 	for name, service := range project.Services {
 		for target, dependency := range service.DependsOn {
@@ -95,7 +139,7 @@ func TestStartOrderWaitsForHealthAndForTheJobs(t *testing.T) {
 
 func TestVolumesAndLocalFilesExist(t *testing.T) {
 	t.Parallel()
-	project := load(t)
+	project := load(t, all)
 	named := map[string]string{}
 	var mounted []string
 	for name, service := range project.Services {
@@ -119,16 +163,23 @@ func TestVolumesAndLocalFilesExist(t *testing.T) {
 	slices.Sort(mounted)
 	require.Equal(t, map[string]string{"postgres-data": "postgres:/var/lib/postgresql/data"}, named)
 	require.Len(t, project.Volumes, 1, "every named volume is used")
-	require.Equal(t, []string{"config.yaml", "dynamicconfig.yaml"}, mounted)
+	require.Equal(t, []string{"config.yaml", "config.yaml", "dynamicconfig.yaml"}, mounted)
 }
 
 func TestWorkerFindsItsServerAndItsConfiguration(t *testing.T) {
 	t.Parallel()
-	worker := load(t).Services["worker"]
-	require.Equal(t, types.ShellCommand{"--config", "/config.yaml"}, worker.Command)
-	require.Equal(t, "/config.yaml", worker.Volumes[0].Target)
-	require.Equal(t, "temporal:7233", *worker.Environment["TEMPORAL_ADDRESS"])
-	require.Equal(t, "default", *worker.Environment["TEMPORAL_NAMESPACE"])
+	services := load(t, all).Services
+	loaded, err := config.Load(filepath.Join(root, "config.yaml"), func(string) (string, bool) { return "", false })
+	require.NoError(t, err)
+	for name, address := range map[string]string{"worker": "temporal:7233", "worker-dev": "temporal-dev:7233"} {
+		worker := services[name]
+		require.Equal(t, types.ShellCommand{"--config", "/config.yaml"}, worker.Command)
+		require.Equal(t, "/config.yaml", worker.Volumes[0].Target)
+		require.Equal(t, address, *worker.Environment["TEMPORAL_ADDRESS"])
+		require.Equal(t, "default", *worker.Environment["TEMPORAL_NAMESPACE"])
+		require.Greater(t, time.Duration(*worker.StopGracePeriod), loaded.Worker.StopTimeout)
+		require.True(t, worker.ReadOnly)
+	}
 }
 
 func TestServerReadsTheMountedDynamicConfig(t *testing.T) {
@@ -147,6 +198,18 @@ func TestServerReadsTheMountedDynamicConfig(t *testing.T) {
 	require.NoError(t, decoder.Decode(&settings))
 	require.Equal(t, 255, settings["limit.maxIDLength"][0].Value)
 	require.Contains(t, settings, "history.transferProcessorMaxPollRPS")
+}
+
+// The server's template gives each of its four services pools of 20 and 10.
+func TestPostgresTakesEveryConnectionOfTheServer(t *testing.T) {
+	t.Parallel()
+	services := load(t).Services
+	require.NotContains(t, services["temporal"].Environment, "SQL_MAX_CONNS")
+	_, setting, found := strings.Cut(strings.Join(services["postgres"].Command, " "), "max_connections=")
+	require.True(t, found)
+	allowed, err := strconv.Atoi(setting)
+	require.NoError(t, err)
+	require.Greater(t, allowed, 4*(20+10))
 }
 
 func TestSchemaJobSetsUpBothDatabases(t *testing.T) {
@@ -180,20 +243,25 @@ func TestNamespaceJobCreatesNamespaceAndSearchAttributes(t *testing.T) {
 	require.Equal(t, calls[4], calls[5])
 	require.Equal(t, "temporal workflow count --namespace default --query QueueDepth >= 0", calls[6])
 
-	attributes := map[string]string{}
-	for _, match := range regexp.MustCompile(`--name (\S+) --type (\S+)`).FindAllStringSubmatch(calls[5], -1) {
-		attributes[match[1]] = match[2]
+	require.Equal(t, protocol.SearchAttributes(), attributes(`--name (\S+) --type (\S+)`, calls[5]))
+}
+
+func attributes(pattern, line string) map[string]string {
+	found := map[string]string{}
+	for _, match := range regexp.MustCompile(pattern).FindAllStringSubmatch(line, -1) {
+		found[match[1]] = match[2]
 	}
-	require.Equal(t, map[string]string{
-		"DependencyToken": "Keyword",
-		"OperationType":   "Keyword",
-		"OperationStatus": "Keyword",
-		"OperationOwner":  "Keyword",
-		"CorrelationId":   "Keyword",
-		"RegardingObject": "Keyword",
-		"PostponeUntil":   "Datetime",
-		"QueueDepth":      "Int",
-	}, attributes)
+	return found
+}
+
+func TestDevServerHasSearchAttributesAndLimits(t *testing.T) {
+	t.Parallel()
+	line := strings.Join(load(t, all).Services["temporal-dev"].Command, " ")
+	require.Equal(t, protocol.SearchAttributes(), attributes(`--search-attribute=(\w+)=(\w+)`, line))
+	for key, value := range attributes(`--dynamic-config-value=([\w.]+)=(\w+)`, line) {
+		require.Equal(t, embedded.DefaultDynamicConfig()[key], value, key)
+		require.Contains(t, read(t, "deploy/dynamicconfig.yaml"), key+":\n")
+	}
 }
 
 func TestNamespaceJobLeavesAnExistingNamespaceAlone(t *testing.T) {

@@ -1,2 +1,3 @@
-// Package compose holds the test of docker-compose.yml and of the files that it names.
+// Package compose holds the tests of docker-compose.yml, of the Dockerfile, and of the files that
+// they name.
 package compose

@@ -47,7 +47,7 @@ func TestCommittedFileShowsTheDefaults(t *testing.T) {
 	mailed.Binding.Retry = catalogue.Retry{MaxAttempts: 20, InitialSeconds: 5, MaxSeconds: 600}
 	all := []catalogue.Type{bound.WithDefaults()}
 	for _, each := range []catalogue.Type{imported, propagated, mailed} {
-		each.Binding.Activity = each.Key
+		each.Binding.Activity, each.AllowToken = each.Key, true
 		all = append(all, each.WithDefaults())
 	}
 	require.Equal(t, all, cat.Types())

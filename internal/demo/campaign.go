@@ -80,9 +80,9 @@ smtp: {connections: [{name: news, host: %s, port: %d, tls: starttls, caFile: %q,
 
 // campaignTypes are the operation types of the campaign.
 const campaignTypes = `
-  - {key: import, activity: import, heartbeat: 10s}
-  - {key: activity.propagation, activity: activity.propagation, heartbeat: 10s}
-  - {key: bulk.email, activity: bulk.email, heartbeat: 10s}
+  - {key: import, activity: import, heartbeat: 10s, dependencyToken: allowed}
+  - {key: activity.propagation, activity: activity.propagation, heartbeat: 10s, dependencyToken: allowed}
+  - {key: bulk.email, activity: bulk.email, heartbeat: 10s, dependencyToken: allowed}
 `
 
 func (s *site) path(name string) string { return filepath.Join(s.folder, name) }

@@ -148,8 +148,10 @@ func TestRepeatsOfWhatIsInAPageRunOnce(t *testing.T) {
 		s.submit(token, batch)
 	}
 	require.Eventually(t, func() bool { return s.state(token).Counts.Accepted+s.state(token).Counts.Duplicates == 119 }, patience, 50*time.Millisecond)
-	_, err := s.ask(head.ID, protocol.ResumeUpdateName, protocol.ActionRequest{})
-	require.NoError(t, err)
+	require.Eventually(t, func() bool { // its execution may be on its way
+		_, err := s.ask(head.ID, protocol.ResumeUpdateName, protocol.ActionRequest{})
+		return err == nil
+	}, patience, 100*time.Millisecond)
 	require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, s.closed(operation(token, 59).ID))
 	requireInOrder(t, operationIDs(token, 60), s.ran(token))
 	require.Equal(t, int64(59), s.state(token).Counts.Duplicates)

@@ -51,7 +51,7 @@ func TestClientReadsThroughPages(t *testing.T) {
 }
 
 // longQueue submits a head that is postponed and n-1 operations behind it, and
-// waits until most of these are in pages.
+// waits until the head has its execution and most of the others are in pages.
 func (s *site) longQueue(token string, n int) {
 	s.t.Helper()
 	head := operation(token, 0)
@@ -67,8 +67,22 @@ func (s *site) longQueue(token string, n int) {
 	}
 	require.Eventually(s.t, func() bool {
 		state := s.state(token)
-		return state.Head != nil && state.Queued == n-1 && state.Pages > n/40
+		if state.Head == nil || state.Queued != n-1 || state.Pages <= n/40 {
+			return false
+		}
+		_, err := s.DescribeWorkflowExecution(s.ctx, protocol.OperationWorkflowID(head.ID), "")
+		return err == nil && len(s.pagesOf(token)) > n/40
 	}, patience, 50*time.Millisecond)
+}
+
+// pagesOf are the pages of a queue that have been started.
+func (s *site) pagesOf(token string) []protocol.QueuePage {
+	s.t.Helper()
+	var reply protocol.ListReply
+	answer, err := s.QueryWorkflow(s.ctx, protocol.SerializerWorkflowID(token), "", protocol.ListQueryName, protocol.ListRequest{Limit: 500})
+	require.NoError(s.t, err)
+	require.NoError(s.t, answer.Get(&reply))
+	return reply.Pages
 }
 
 // requireTold checks what a client tells of a queue: all of it, in windows that

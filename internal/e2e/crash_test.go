@@ -86,10 +86,11 @@ type process struct {
 	log     string
 }
 
-// startProcess runs the worker program with that configuration.
-func startProcess(t *testing.T, server *embedded.Server, config string) *process {
+// startProcess runs the worker program with that configuration, and with more of an
+// environment, each NAME=VALUE.
+func startProcess(t *testing.T, server *embedded.Server, config string, environment ...string) *process {
 	t.Helper()
-	return startProcessWith(t, append(os.Environ(), "TEMPORAL_ADDRESS="+server.Address(), "TEMPORAL_NAMESPACE="+server.Namespace()), config)
+	return startProcessWith(t, append(append(os.Environ(), "TEMPORAL_ADDRESS="+server.Address(), "TEMPORAL_NAMESPACE="+server.Namespace()), environment...), config)
 }
 
 // startProcessWith runs it with these variables and no others.

@@ -257,11 +257,8 @@ func TestDrillPageGone(t *testing.T) {
 	t.Parallel()
 	d := newDrill(t, shared, "page-gone", drillOptions)
 	d.longQueue(d.token, drillQueue)
-	var reply protocol.ListReply
-	answer, err := d.QueryWorkflow(d.ctx, protocol.SerializerWorkflowID(d.token), "", protocol.ListQueryName, protocol.ListRequest{Limit: 500})
-	require.NoError(t, err)
-	require.NoError(t, answer.Get(&reply))
-	page := reply.Pages[len(reply.Pages)/2]
+	pages := d.pagesOf(d.token)
+	page := pages[len(pages)/2]
 	d.erase(&commonpb.WorkflowExecution{WorkflowId: page.WorkflowID, RunId: page.RunID})
 	wanted := operationIDs(d.token, drillQueue)
 	before, behind := wanted[:page.Offset+1], wanted[page.Offset+1+page.Count:]

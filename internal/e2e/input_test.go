@@ -88,7 +88,8 @@ func TestMalformedSignalsAreRefusedVisiblyAndTheNextRuns(t *testing.T) {
 }
 
 // requireNoFailedTasks checks that no workflow task of the serializer failed, but
-// for the one at which it was reset.
+// for the one at which it was reset. One that no worker took in time, on a busy
+// machine, has not failed: it goes to whoever comes first.
 func requireNoFailedTasks(t *testing.T, s *site, token string) {
 	t.Helper()
 	for _, event := range s.history(protocol.SerializerWorkflowID(token), "") {
@@ -96,6 +97,9 @@ func requireNoFailedTasks(t *testing.T, s *site, token string) {
 			continue
 		}
 		require.NotEqual(t, enumspb.EVENT_TYPE_WORKFLOW_TASK_FAILED, event.GetEventType(), event.String())
+		if event.GetWorkflowTaskTimedOutEventAttributes().GetTimeoutType() == enumspb.TIMEOUT_TYPE_SCHEDULE_TO_START {
+			continue
+		}
 		require.NotEqual(t, enumspb.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT, event.GetEventType(), event.String())
 	}
 }

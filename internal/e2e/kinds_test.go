@@ -90,7 +90,7 @@ func kindsOfInput() []kindOfInput {
 		field("another token", "dependencyToken", "dependencyToken", "other"),
 		field("no token", "", "dependencyToken", nil),
 		field("a state", "stateCode", "stateCode", 3),
-		field("a recurrence", "recurrence", "recurrencePattern", "FREQ=DAILY"),
+		field("a recurrence that is too frequent", "recurrence", "recurrencePattern", "FREQ=SECONDLY"),
 		field("data of 250 KiB", "", "data", x(250<<10)),
 		field("data of 250 KiB that grows", "", "data", strings.Repeat("é", 125<<10)),
 	}

@@ -33,7 +33,7 @@ func (s *site) proveTokens() {
 	if s.t.Failed() || len(s.workers) == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*patience)
 	defer cancel()
 	for _, token := range slices.Sorted(maps.Keys(s.tokens)) {
 		report, err := s.proved(ctx, token)
@@ -47,7 +47,7 @@ func (s *site) proveTokens() {
 
 // proved is the first report that is clean, else the last one.
 func (s *site) proved(ctx context.Context, token string) (*verify.Report, error) {
-	for end := time.Now().Add(patience / 2); ; {
+	for end := time.Now().Add(3 * patience); ; {
 		report, err := verify.NewReader(s.Client, verify.Options{Every: 1 + len(s.tokens)/20}).Token(ctx, token)
 		if err != nil || report.Kept || time.Now().After(end) {
 			return report, err

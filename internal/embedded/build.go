@@ -22,16 +22,16 @@ const (
 	eraseLine = "\r\x1b[K"
 )
 
-// goBuild builds the devserver under a temporary name and renames it, so that
+// goBuild builds the program under a temporary name and renames it, so that
 // target is either absent or complete.
 func (l *locator) goBuild(ctx context.Context, target string) error {
-	l.say("building this repository's devserver; " +
-		"the first time, that downloads and compiles about 1,800 packages and takes some minutes")
+	l.say("building %s; "+
+		"the first time, that downloads and compiles about 1,800 packages and takes some minutes", l.program.Name)
 	temporary := target + ".building"
 	defer func() { _ = os.Remove(temporary) }()
 	command := exec.CommandContext(ctx, "go", "build", "-v", "-trimpath", "-buildvcs=false", "-ldflags=-s -w",
-		"-o", temporary, ".")
-	command.Dir = filepath.Join(l.root, "devserver")
+		"-o", temporary, l.program.Package)
+	command.Dir = filepath.Join(l.root, l.program.Module)
 	command.Env = goEnvironment()
 	command.Cancel = func() error { return interrupt(command.Process) } // go then stops its compilers
 	command.WaitDelay = stopTimeout

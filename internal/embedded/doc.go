@@ -11,8 +11,9 @@
 //	defer server.Stop()
 //	client.Dial(client.Options{HostPort: server.Address(), Namespace: server.Namespace()})
 //
-// Two environment variables steer it. SERIATIM_TEST_ADDRESS names a running
-// server, host:port, to use instead of starting one; everything then happens
-// in a fresh namespace. DEVSERVER=build says to use the devserver of this
+// Environment variables steer it. SERIATIM_TEST_ADDRESS names a running server,
+// host:port, to use instead of starting one; everything then happens in a fresh
+// namespace. SERIATIM_TEST_HTTP_ADDRESS is its HTTP API, which is not used
+// without. DEVSERVER=build says to use the devserver of this
 // repository and nothing else.
 package embedded

@@ -15,7 +15,6 @@ import (
 )
 
 const (
-	keptPrefix = "devserver-"
 	// unusedAfter is how long a program of other sources is kept after its
 	// last use: people go back and forth between branches.
 	unusedAfter = 30 * 24 * time.Hour
@@ -34,14 +33,14 @@ func (l *locator) cacheFolder() string {
 	return filepath.Join(parent, "seriatim")
 }
 
-// target returns the name of the devserver that the present sources and the
+// target returns the name of the program that the present sources and the
 // present Go give.
 func (l *locator) target(ctx context.Context) (string, error) {
 	if l.root == "" {
 		return "", errNoRoot
 	}
 	command := exec.CommandContext(ctx, "go", "env", "GOVERSION")
-	command.Dir = filepath.Join(l.root, "devserver")
+	command.Dir = filepath.Join(l.root, l.program.Module)
 	command.Env = goEnvironment()
 	version, err := command.Output()
 	if err != nil {
@@ -50,9 +49,9 @@ func (l *locator) target(ctx context.Context) (string, error) {
 	platform := strings.TrimSpace(string(version)) + " " + runtime.GOOS + "/" + runtime.GOARCH
 	hash, err := sourceHash(command.Dir, platform)
 	if err != nil {
-		return "", fmt.Errorf("hash of the devserver's sources: %w", err)
+		return "", fmt.Errorf("hash of the sources of %s: %w", l.program.Name, err)
 	}
-	return filepath.Join(l.cache, keptPrefix+hash), nil
+	return filepath.Join(l.cache, l.program.Name+"-"+hash), nil
 }
 
 // sourceHash returns a hash of platform and of all that a build of the module
@@ -98,11 +97,11 @@ func use(program string) bool {
 	return true
 }
 
-// removeUnused removes the devservers of other sources that have not been
-// used for long, and what broken builds left. Failure leaves files behind and
-// harms nobody.
-func removeUnused(cache, target string) {
-	programs, err := filepath.Glob(filepath.Join(cache, keptPrefix+"*"))
+// removeUnused removes the programs of other sources that have not been used
+// for long, and what broken builds left. Failure leaves files behind and harms
+// nobody.
+func removeUnused(cache, name, target string) {
+	programs, err := filepath.Glob(filepath.Join(cache, name+"-*"))
 	if err != nil {
 		return
 	}

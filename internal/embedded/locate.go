@@ -16,6 +16,10 @@ const (
 	// of one that this package starts.
 	AddressVariable = "SERIATIM_TEST_ADDRESS"
 
+	// HTTPAddressVariable is host:port of that server's HTTP API, for the tests
+	// that need it.
+	HTTPAddressVariable = "SERIATIM_TEST_HTTP_ADDRESS"
+
 	// ChoiceVariable is set to "build" to use the devserver of this repository
 	// whatever else is installed; empty or "auto" takes what is there first.
 	ChoiceVariable = "DEVSERVER"
@@ -43,8 +47,9 @@ type Source struct {
 	Kind Kind
 	// Path is the absolute name of the program; empty for KindAddress.
 	Path string
-	// Address is host:port for KindAddress, else empty.
-	Address string
+	// Address is host:port for KindAddress, else empty; HTTPAddress may be empty
+	// there too.
+	Address, HTTPAddress string
 }
 
 // String describes the source in a few words.
@@ -95,8 +100,37 @@ func Locate(ctx context.Context, o Options) (Source, error) {
 	return source, nil
 }
 
+// Program is a program that is built from a nested module of this repository
+// and kept.
+type Program struct {
+	// Name is what it is kept as, with a hash of the module's sources behind it.
+	Name string
+	// Module is the module's folder, and Package what is built there.
+	Module, Package string
+}
+
+// Devserver is the embedded Temporal server.
+var Devserver = Program{Name: "devserver", Module: "devserver", Package: "."}
+
+// Build returns the path of a program: of the kept one, or of one that is built
+// now, which takes minutes the first time. Several processes that need one
+// share the build.
+func Build(ctx context.Context, o Options, program Program) (path string, err error) {
+	l, err := newLocator(o)
+	if err != nil {
+		return "", err
+	}
+	l.program = program
+	source, err := l.own(ctx)
+	if err != nil {
+		return "", err
+	}
+	return source.Path, nil
+}
+
 // locator holds what a search depends on, so that tests can change it.
 type locator struct {
+	program  Program
 	out      io.Writer
 	root     string // empty when there is no repository around
 	cache    string
@@ -109,7 +143,7 @@ type locator struct {
 
 func newLocator(o Options) (*locator, error) {
 	l := &locator{
-		out: o.Out, root: o.Root, getenv: os.Getenv, lookPath: exec.LookPath,
+		program: Devserver, out: o.Out, root: o.Root, getenv: os.Getenv, lookPath: exec.LookPath,
 		version: programVersion, download: download,
 	}
 	if l.out == nil {
@@ -133,7 +167,7 @@ func (l *locator) say(format string, args ...any) {
 
 func (l *locator) locate(ctx context.Context) (Source, error) {
 	if address := l.getenv(AddressVariable); address != "" {
-		return Source{Kind: KindAddress, Address: address}, nil
+		return Source{Kind: KindAddress, Address: address, HTTPAddress: l.getenv(HTTPAddressVariable)}, nil
 	}
 	switch choice := l.getenv(ChoiceVariable); choice {
 	case "build":
@@ -177,7 +211,7 @@ func (l *locator) onPath(ctx context.Context) (string, bool) {
 	return path, true
 }
 
-// own returns the kept devserver, or builds it.
+// own returns the kept program, or builds it.
 func (l *locator) own(ctx context.Context) (Source, error) {
 	target, err := l.target(ctx)
 	if err != nil {
@@ -197,9 +231,9 @@ func (l *locator) own(ctx context.Context) (Source, error) {
 		return Source{Kind: KindKept, Path: target}, nil
 	}
 	if err := l.build(ctx, target); err != nil {
-		return Source{}, fmt.Errorf("build the devserver: %w", err)
+		return Source{}, fmt.Errorf("build %s: %w", l.program.Name, err)
 	}
-	removeUnused(l.cache, target)
+	removeUnused(l.cache, l.program.Name, target)
 	return Source{Kind: KindBuild, Path: target}, nil
 }
 
@@ -228,4 +262,4 @@ func findRoot() string {
 	}
 }
 
-var errNoRoot = errors.New("not inside the repository, whose devserver folder is needed to build the server")
+var errNoRoot = errors.New("not inside the repository, whose modules are needed to build the server")

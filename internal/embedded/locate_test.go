@@ -22,7 +22,7 @@ const newEnough = "temporal version 1.7.0 (Server 1.31.0, UI 2.50.0)"
 func nothingThere(t *testing.T, variables map[string]string) *locator {
 	t.Helper()
 	l := &locator{
-		out: &bytes.Buffer{}, root: smallRepository(t), cache: t.TempDir(),
+		program: Devserver, out: &bytes.Buffer{}, root: smallRepository(t), cache: t.TempDir(),
 		getenv:   func(name string) string { return variables[name] },
 		lookPath: func(string) (string, error) { return "", errors.New("not on PATH") },
 		version:  func(context.Context, string) (string, error) { return newEnough, nil },
@@ -103,6 +103,29 @@ func TestDevserverBuildTakesNothingElse(t *testing.T) {
 	require.NotEqual(t, built.Path, again.Path)
 }
 
+func TestAnotherProgramIsKeptBesideTheDevserver(t *testing.T) {
+	t.Parallel()
+	l := nothingThere(t, nil)
+	write(t, l.root, "tools/go.mod", "module example.org/tools\n\ngo 1.26\n")
+	write(t, l.root, "tools/one/main.go", "package main\n\nfunc main() { println(\"one\") }\n")
+	l.program = Program{Name: "tool-one", Module: "tools", Package: "./one"}
+	built, err := l.own(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, KindBuild, built.Kind)
+	require.True(t, strings.HasPrefix(filepath.Base(built.Path), "tool-one-"), built.Path)
+	kept, err := l.own(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, Source{Kind: KindKept, Path: built.Path}, kept)
+}
+
+func TestAddressMayComeWithItsHTTPAPI(t *testing.T) {
+	t.Parallel()
+	l := nothingThere(t, map[string]string{AddressVariable: "example.org:7233", HTTPAddressVariable: "example.org:7243"})
+	found, err := l.locate(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "example.org:7243", (&Server{source: found}).HTTPAddress())
+}
+
 func TestAnUnknownChoiceIsRefused(t *testing.T) {
 	t.Parallel()
 	_, err := nothingThere(t, map[string]string{ChoiceVariable: "docker"}).locate(t.Context())
@@ -181,7 +204,7 @@ func TestABrokenBuildSaysWhyAndLeavesNothing(t *testing.T) {
 	write(t, l.root, "devserver/main.go", "package main\n\nfunc main() { undefinedName() }\n")
 	_, err := l.locate(t.Context())
 	require.ErrorContains(t, err, "undefined: undefinedName")
-	left, err := filepath.Glob(filepath.Join(l.cache, keptPrefix+"*"))
+	left, err := filepath.Glob(filepath.Join(l.cache, "devserver-*"))
 	require.NoError(t, err)
 	require.Empty(t, left)
 }
@@ -222,7 +245,7 @@ func TestDevserversThatNobodyUsesAreRemoved(t *testing.T) {
 		require.NoError(t, os.WriteFile(path, nil, 0o755))
 		require.NoError(t, os.Chtimes(path, time.Time{}, time.Now().Add(-a)))
 	}
-	removeUnused(cache, filepath.Join(cache, "devserver-target"))
+	removeUnused(cache, "devserver", filepath.Join(cache, "devserver-target"))
 	require.NoFileExists(t, filepath.Join(cache, "devserver-old"))
 	for _, name := range []string{"devserver-target", "devserver-used", "another-program"} {
 		require.FileExists(t, filepath.Join(cache, name))

@@ -23,6 +23,9 @@ func fillPorts(o *ServerOptions) error {
 	return nil
 }
 
+// FreePort returns a port of 127.0.0.1 that nobody listens on.
+func FreePort() (int, error) { return freePort() }
+
 // freePort asks the kernel for a port. A connection that is opened and closed
 // on it makes Linux keep the number back from others for a while, without
 // keeping the server from listening on it.

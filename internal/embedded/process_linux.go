@@ -10,7 +10,10 @@ import (
 // detach keeps the terminal's Ctrl-C from a child, whose parent decides when
 // it stops, and has the kernel kill it when the parent dies.
 func detach(command *exec.Cmd) {
-	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	if command.SysProcAttr == nil {
+		command.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	command.SysProcAttr.Setpgid, command.SysProcAttr.Pdeathsig = true, syscall.SIGKILL
 }
 
 // startChild starts a command from a thread that lives as long as this

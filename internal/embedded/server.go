@@ -84,6 +84,13 @@ func Start(ctx context.Context, source Source, o ServerOptions) (*Server, error)
 	}
 }
 
+// StartChild starts a command that the terminal's Ctrl-C does not reach and
+// that, on Linux, dies with this process, even if this process is killed.
+func StartChild(command *exec.Cmd) error {
+	detach(command)
+	return startChild(command)
+}
+
 // portTaken says whether the program ended because it could not listen.
 func portTaken(err error) bool {
 	return errors.Is(err, errExited) && strings.Contains(err.Error(), "address already in use")
@@ -111,8 +118,7 @@ func launch(ctx context.Context, source Source, o ServerOptions) (*Server, error
 	s.command.Env = environment()
 	s.command.Stdout, s.command.Stderr = s.writer(), s.writer()
 	s.command.WaitDelay = time.Second
-	detach(s.command)
-	if err := startChild(s.command); err != nil {
+	if err := StartChild(s.command); err != nil {
 		return nil, fmt.Errorf("start %s: %w", source.Path, err)
 	}
 	go func() {
@@ -146,10 +152,11 @@ func (s *Server) Address() string {
 	return net.JoinHostPort(loopback, strconv.Itoa(s.options.Port))
 }
 
-// HTTPAddress returns host:port of the HTTP API; empty for KindAddress.
+// HTTPAddress returns host:port of the HTTP API; for KindAddress what
+// SERIATIM_TEST_HTTP_ADDRESS says, which may be nothing.
 func (s *Server) HTTPAddress() string {
 	if s.source.Kind == KindAddress {
-		return ""
+		return s.source.HTTPAddress
 	}
 	return net.JoinHostPort(loopback, strconv.Itoa(s.options.HTTPPort))
 }

@@ -187,10 +187,11 @@ func TestRunsContinueAsNewInOnePlace(t *testing.T) {
 		places = append(places, uses(f, "NewContinueAsNewError")...)
 		places = append(places, uses(f, "NewContinueAsNewErrorWithOptions")...)
 	}
-	require.Len(t, places, 3)
+	require.Len(t, places, 4)
 	require.Regexp(t, "^workflows/operation.go:", places[0])
-	require.Regexp(t, "^workflows/serializer.go:", places[1])
-	require.Regexp(t, "^workflows/service.go:", places[2])
+	require.Regexp(t, "^workflows/recurrencerun.go:", places[1])
+	require.Regexp(t, "^workflows/serializer.go:", places[2])
+	require.Regexp(t, "^workflows/service.go:", places[3])
 	const twice = "package workflows\nvar a, b = workflow.NewContinueAsNewError, workflow.NewContinueAsNewError"
 	require.Len(t, uses(parse(t, "x.go", twice), "NewContinueAsNewError"), 2)
 }

@@ -13,7 +13,7 @@ import (
 // Error is a failed connection to a server: its address, its namespace, and what
 // to set where TLS was the reason. It wraps the cause.
 func Error(cause error, options client.Options) error {
-	err := fmt.Errorf("Temporal at %s, namespace %q: %w", options.HostPort, options.Namespace, cause)
+	err := fmt.Errorf("the Temporal server at %s, namespace %q: %w", options.HostPort, options.Namespace, cause)
 	if hint := Hint(cause, options.ConnectionOptions.TLS); hint != "" {
 		err = fmt.Errorf("%w: %s", err, hint)
 	}

@@ -112,8 +112,7 @@ func (l *life) updated(request *updatepb.Request) {
 // scheduled notes a call of the handler; the engine's own activities are none.
 func (l *life) scheduled(event *historypb.HistoryEvent, at time.Time) {
 	a := event.GetActivityTaskScheduledEventAttributes()
-	switch a.GetActivityType().GetName() {
-	case protocol.ReadCheckpointActivity:
+	if protocol.IsEngineActivity(a.GetActivityType().GetName()) {
 		return
 	}
 	l.called(event.GetEventId(), at)

@@ -9,11 +9,11 @@ import (
 	"strings"
 	"time"
 
-	"go.temporal.io/api/serviceerror"
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 
+	"github.com/seriatim-go/seriatim/internal/gone"
 	"github.com/seriatim-go/seriatim/protocol"
 )
 
@@ -171,7 +171,4 @@ func (r *Reader) list(ctx context.Context, query string, each func(*workflowpb.W
 	}
 }
 
-func isNotFound(err error) bool {
-	var gone *serviceerror.NotFound
-	return errors.As(err, &gone)
-}
+func isNotFound(err error) bool { return gone.Is(err) }

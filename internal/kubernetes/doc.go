@@ -1,0 +1,2 @@
+// Package kubernetes holds the test of the manifests in deploy/kubernetes.
+package kubernetes
