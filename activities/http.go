@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/seriatim-go/seriatim/protocol"
@@ -38,6 +39,11 @@ type HTTPOptions struct {
 	// Addresses are then resolved by the proxy, and only the proxy's own is
 	// checked here.
 	ProxyFromEnvironment bool
+	// AllowHosts are those to which requests may go, by their names in URLs and
+	// redirects; none allows all. An entry is a host, an address, or "*." and a name
+	// for every host below it, each with ":port" or for all ports. Case, the dot at
+	// the end, and the form of an international name do not matter.
+	AllowHosts []string
 	// MaxResponseBytes is how much of a response is kept in the result; default
 	// 64 KiB.
 	MaxResponseBytes int
@@ -101,9 +107,13 @@ func HTTP(o HTTPOptions) (Handler, error) {
 }
 
 func newHTTP(o HTTPOptions) (*httpHandler, error) {
+	allowed, err := parseHosts(o.AllowHosts)
+	if err != nil {
+		return nil, err
+	}
 	h := &httpHandler{
 		client: &http.Client{
-			Transport:     newTransport(o),
+			Transport:     hostGate{allowed, newTransport(o)},
 			CheckRedirect: checkRedirect,
 		},
 		connections:      make(map[string]connection, len(o.Connections)),
@@ -116,6 +126,9 @@ func newHTTP(o HTTPOptions) (*httpHandler, error) {
 		parsed, err := newConnection(c)
 		if err != nil {
 			return nil, fmt.Errorf("connection %q: %w", c.Name, err)
+		}
+		if base, err := url.Parse(parsed.base); err != nil || !allowsURL(allowed, base) {
+			return nil, fmt.Errorf("connection %q: baseURL: its host is not in allowHosts", c.Name)
 		}
 		h.connections[c.Name] = parsed
 	}
@@ -140,7 +153,7 @@ func (h *httpHandler) handle(ctx context.Context, r Request, data httpData) prot
 	defer func() { _ = response.Body.Close() }()
 	received, err := receive(response, h.maxResponseBytes)
 	if err != nil && response.StatusCode < 300 { // for the others the status decides
-		return notAnswered(ctx, fmt.Errorf("%s %q: reading the response: %w", request.Method, request.URL.Redacted(), err))
+		return notAnswered(ctx, fmt.Errorf("%s %q: reading the response: %w", request.Method, shown(request.URL), err))
 	}
 	return received.outcome()
 }

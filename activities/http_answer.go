@@ -81,9 +81,9 @@ func (r received) status() string {
 // message names the request, the status and the beginning of the body.
 func (r received) message() string {
 	request := r.Request
-	message := fmt.Sprintf("%s %s answered %s", request.Method, request.URL.Redacted(), r.status())
+	message := fmt.Sprintf("%s %s answered %s", request.Method, shown(request.URL), r.status())
 	if location := r.Header.Get("Location"); location != "" {
-		message += " with location " + cut(location, maxHeaderBytes)
+		message += " with location " + cut(redacted(location), maxHeaderBytes)
 	}
 	if len(r.content) == 0 {
 		return message
@@ -154,6 +154,7 @@ func retryAfter(value string, now time.Time) time.Duration {
 // notAnswered judges a request that got no whole answer: refused by a rule of
 // ours it fails, cancelled it ends so, else it is retried.
 func notAnswered(ctx context.Context, err error) protocol.Outcome {
+	err = withoutQuery(err)
 	var refused *refusal
 	switch {
 	case errors.As(err, &refused):

@@ -89,7 +89,7 @@ func (h *httpHandler) newRequest(ctx context.Context, r Request, data httpData) 
 	body, contentType := content(data.Body)
 	request, err := http.NewRequestWithContext(ctx, method, target.String(), bytes.NewReader(body))
 	if err != nil {
-		return nil, dataError("url", target.Redacted(), err.Error())
+		return nil, dataError("url", shown(target), err.Error())
 	}
 	if err := setHeaders(request.Header, data.Headers, connection.headers); err != nil {
 		return nil, err

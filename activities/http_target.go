@@ -103,8 +103,40 @@ func parseTarget(address string) (*url.URL, error) {
 	return target, nil
 }
 
-// redacted is the address without what stands before the host.
+// shown is an address as it may stand in a message: without a password, and
+// without the query, which often holds one.
+func shown(address *url.URL) string {
+	without := *address
+	without.RawFragment, without.Fragment = "", ""
+	if without.RawQuery != "" {
+		without.RawQuery = "…"
+	}
+	return without.Redacted()
+}
+
+// withoutQuery shows the address in what the HTTP client says of a request.
+func withoutQuery(err error) error {
+	var problem *url.Error
+	if !errors.As(err, &problem) {
+		return err
+	}
+	text := redacted(problem.URL)
+	if parsed, err := url.Parse(problem.URL); err == nil {
+		text = shown(parsed)
+	}
+	reason := problem.Err
+	if strings.Contains(reason.Error(), "Location header") {
+		reason = errors.New("the answer's Location header cannot be read") // it would be repeated
+	}
+	return &url.Error{Op: problem.Op, URL: text, Err: reason}
+}
+
+// redacted is an address that may be none, without what stands before the host
+// and without the query.
 func redacted(address string) string {
+	if before, _, found := strings.Cut(address, "?"); found {
+		address = before + "?…"
+	}
 	scheme, rest, found := strings.Cut(address, "//")
 	if at := strings.LastIndex(rest, "@"); found && at >= 0 {
 		return scheme + "//…" + rest[at:]

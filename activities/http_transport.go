@@ -122,7 +122,7 @@ func checkRedirect(next *http.Request, via []*http.Request) error {
 	last, status := via[len(via)-1], next.Response.StatusCode
 	refuse := func(code, problem string) error {
 		return &refusal{
-			code: code, message: problem + " to " + next.URL.Redacted(),
+			code: code, message: problem + " to " + shown(next.URL),
 			friendly: "The receiver pointed to another address where the request cannot follow.",
 		}
 	}

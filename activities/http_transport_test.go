@@ -175,7 +175,7 @@ func TestHTTPRedirectToAnotherSchemeIsRefused(t *testing.T) {
 	t.Cleanup(server.Close)
 	h, err := newHTTP(HTTPOptions{AllowLoopback: true})
 	require.NoError(t, err)
-	h.client.Transport.(*http.Transport).TLSClientConfig = server.Client().Transport.(*http.Transport).TLSClientConfig
+	h.client.Transport.(hostGate).onward.(*http.Transport).TLSClientConfig = server.Client().Transport.(*http.Transport).TLSClientConfig
 	for name, c := range map[string]struct{ url, problem string }{
 		"https to http":    {server.URL, "redirect from https to " + plainText},
 		"http to ftp":      {answers(t, 302, map[string]string{"Location": "ftp://x.invalid"}, ""), "redirect from http to ftp://x.invalid"},

@@ -201,3 +201,11 @@ const (
 	// RestrictionsMemo are the Restrictions of its type, absent without any.
 	RestrictionsMemo = "restrictions"
 )
+
+// How an encrypted payload looks, in the form of Temporal's own samples.
+const (
+	// EncryptedEncoding is its encoding.
+	EncryptedEncoding = "binary/encrypted"
+	// EncryptionKeyIDMetadata is the metadata that names its key.
+	EncryptionKeyIDMetadata = "encryption-key-id"
+)

@@ -16,6 +16,8 @@ import (
 	"go.temporal.io/sdk/contrib/envconfig"
 	"go.temporal.io/sdk/log"
 
+	"github.com/seriatim-go/seriatim/codec"
+	"github.com/seriatim-go/seriatim/internal/reach"
 	"github.com/seriatim-go/seriatim/opclient"
 )
 
@@ -26,7 +28,7 @@ type connectionFlags struct {
 	grpcMeta                                        []string
 	tls, tlsNoHostCheck                             bool
 	tlsCert, tlsKey, tlsCA, tlsServerName           string
-	identity                                        string
+	identity, keyFile                               string
 	timeout                                         time.Duration
 
 	// dialled is the server that was dialled, and as whom.
@@ -48,6 +50,7 @@ func (f *connectionFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.tlsServerName, "tls-server-name", "", "server name that the certificate must have")
 	flags.BoolVar(&f.tlsNoHostCheck, "tls-disable-host-verification", false, "accept a certificate of any server")
 	flags.StringVar(&f.identity, "identity", "", "who asks; kept and shown with what was done (default starter:USER@HOST)")
+	flags.StringVar(&f.keyFile, "encryption-key-file", "", "keys of the worker's encryption.keyFile; default $"+codec.KeyFileVariable)
 	flags.DurationVar(&f.timeout, "client-connect-timeout", 10*time.Second, "how long connecting may take")
 }
 
@@ -77,7 +80,23 @@ func (f *connectionFlags) options(flags *pflag.FlagSet, environment envconfig.En
 	if options.Identity = f.identity; options.Identity == "" {
 		options.Identity = defaultIdentity(environment)
 	}
-	return options, nil
+	return f.encrypted(options, environment)
+}
+
+// encrypted has the client use the keys that were named, if any.
+func (f *connectionFlags) encrypted(options client.Options, environment envconfig.EnvLookup) (client.Options, error) {
+	path := f.keyFile
+	if path == "" {
+		path, _ = environment.LookupEnv(codec.KeyFileVariable)
+	}
+	if path == "" {
+		return options, nil
+	}
+	keys, err := codec.Read(path)
+	if err != nil {
+		return client.Options{}, err
+	}
+	return keys.DialOptions(options)
 }
 
 // defaultIdentity names the person rather than the process, as the temporal
@@ -143,6 +162,9 @@ func (f *connectionFlags) dial(c *cobra.Command, environment envconfig.EnvLookup
 		return nil, err
 	}
 	f.dialled = options
+	if err := reach.Check(options); err != nil {
+		return nil, &usageError{err}
+	}
 	ctx, cancel := context.WithTimeout(c.Context(), f.timeout)
 	defer cancel()
 	temporal, err := dial(ctx, opclient.DialOptions(options))
@@ -152,7 +174,7 @@ func (f *connectionFlags) dial(c *cobra.Command, environment envconfig.EnvLookup
 	if c.Context().Err() == nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		err = fmt.Errorf("no answer within %s (--client-connect-timeout): %w", f.timeout, err)
 	}
-	return nil, fmt.Errorf("cannot reach Temporal at %s, namespace %q: %w", options.HostPort, options.Namespace, err)
+	return nil, fmt.Errorf("cannot reach %w", reach.Error(err, options))
 }
 
 // explain adds where the server is to an error of which that may be the reason.

@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/seriatim-go/seriatim/internal/attributes"
+	"github.com/seriatim-go/seriatim/internal/reach"
 )
 
 const (
@@ -81,6 +82,9 @@ func (d *doctor) checkServer(ctx context.Context) bool {
 	temporal, err := connection.dial(d.command, d.app.environment, d.app.dial)
 	if err != nil {
 		hint := "is it running, and is this its address? --address, TEMPORAL_ADDRESS, or a profile; for a try: make server"
+		if more := reach.Hint(err, d.options.ConnectionOptions.TLS); more != "" {
+			hint = more
+		}
 		if code := serviceerror.ToStatus(err).Code(); code == codes.Unauthenticated || code == codes.PermissionDenied {
 			hint = "look at the API key or the client certificate, and whether it is for this namespace"
 		}

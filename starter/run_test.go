@@ -138,6 +138,10 @@ namespace = "from-profile"
 [profile.prod]
 address = "prod:1"
 api_key = "secret"
+[profile.private]
+address = "private:1"
+[profile.private.tls]
+server_name = "private"
 `), 0o600))
 	for name, test := range map[string]struct {
 		env                environment
@@ -154,7 +158,7 @@ api_key = "secret"
 			"flag:1", "flag", false,
 		},
 		"an API key turns TLS on":  {environment{}, []string{"--config-file", file, "--profile", "prod"}, "prod:1", "default", true},
-		"--tls=false goes over it": {environment{}, []string{"--config-file", file, "--profile", "prod", "--tls=false"}, "prod:1", "default", false},
+		"--tls=false goes over it": {environment{}, []string{"--config-file", file, "--profile", "private", "--tls=false"}, "private:1", "default", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -166,4 +170,15 @@ api_key = "secret"
 			require.Equal(t, test.tls, f.options.ConnectionOptions.TLS != nil)
 		})
 	}
+}
+
+// A command with an API key does not dial where nothing hides it.
+func TestAnAPIKeyIsNotSentInTheOpen(t *testing.T) {
+	t.Parallel()
+	f := &fake{}
+	r := startIn(t.Context(), t, f, environment{"TEMPORAL_API_KEY": "canary"}, "", "list", "--tls=false")
+	require.Equal(t, exitUsage, r.code)
+	require.Contains(t, r.stderr, "never sent without TLS")
+	require.NotContains(t, r.stderr, "canary")
+	require.Empty(t, f.options.HostPort, "nobody was dialled")
 }

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/seriatim-go/seriatim/internal/attributes"
+	"github.com/seriatim-go/seriatim/internal/reach"
 	"github.com/seriatim-go/seriatim/opclient"
 )
 
@@ -38,7 +39,7 @@ type site struct {
 func connect(ctx context.Context, options client.Options, h *health, logger *slog.Logger) (site, error) {
 	where := logger.With("address", options.HostPort, "namespace", options.Namespace)
 	for wait := firstWait; ; wait = min(2*wait, lastWait) {
-		reached, err := reach(ctx, options, where)
+		reached, err := attempt(ctx, options, where)
 		switch {
 		case err == nil:
 			where.Info("Connected to Temporal.")
@@ -47,10 +48,14 @@ func connect(ctx context.Context, options client.Options, h *health, logger *slo
 		case ctx.Err() != nil:
 			return site{}, ctx.Err()
 		case permanent(err):
-			return site{}, fmt.Errorf("temporal at %s, namespace %q: %w", options.HostPort, options.Namespace, err)
+			return site{}, reach.Error(err, options)
 		}
 		h.waits(fmt.Sprintf("temporal at %s, namespace %q, is not there yet: %v", options.HostPort, options.Namespace, err))
-		where.Warn("Temporal is not there yet.", "error", err, "retryIn", wait.String())
+		more := []any{"error", err, "retryIn", wait.String()}
+		if hint := reach.Hint(err, options.ConnectionOptions.TLS); hint != "" {
+			more = append(more, "hint", hint)
+		}
+		where.Warn("Temporal is not there yet.", more...)
 		select {
 		case <-ctx.Done():
 			return site{}, ctx.Err()
@@ -59,8 +64,8 @@ func connect(ctx context.Context, options client.Options, h *health, logger *slo
 	}
 }
 
-// reach is one attempt.
-func reach(ctx context.Context, options client.Options, logger *slog.Logger) (site, error) {
+// attempt reaches it once.
+func attempt(ctx context.Context, options client.Options, logger *slog.Logger) (site, error) {
 	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
 	c, err := client.DialContext(ctx, opclient.DialOptions(options))

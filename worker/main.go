@@ -19,6 +19,7 @@ import (
 	"go.temporal.io/sdk/worker"
 
 	"github.com/seriatim-go/seriatim/internal/config"
+	"github.com/seriatim-go/seriatim/internal/reach"
 )
 
 // Exit codes.
@@ -56,7 +57,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		_, _ = fmt.Fprintf(stderr, "worker: %v\n", err)
 		return exitUsage
 	}
-	setup.connection.Logger = log.NewStructuredLogger(logger)
+	setup.connection.Logger = discreet{log.NewStructuredLogger(logger)}
 	if err := serve(ctx, setup, logger); err != nil {
 		logger.Error("The worker failed.", "error", err)
 		return exitFailed
@@ -109,11 +110,21 @@ func prepare(path string) (setup, error) {
 	if err != nil {
 		return setup{}, fmt.Errorf("connection settings (TEMPORAL_* and config.toml): %w", err)
 	}
+	if err := reach.Check(connection); err != nil {
+		return setup{}, err
+	}
 	if connection.HostPort == "" {
 		connection.HostPort = client.DefaultHostPort
 	}
 	if connection.Namespace == "" {
 		connection.Namespace = client.DefaultNamespace
+	}
+	keys, err := c.Codec()
+	if err != nil {
+		return setup{}, err
+	}
+	if connection, err = keys.DialOptions(connection); err != nil {
+		return setup{}, err
 	}
 	return setup{config: c, connection: connection, handlers: registered, deployment: version}, nil
 }

@@ -59,7 +59,7 @@ func TestRunAnswersItsExitCode(t *testing.T) {
 		"a file that is not there":     {[]string{"--config", "absent.yaml"}, 2, "", "absent.yaml"},
 		"an unknown setting":           {[]string{"--config", broken}, 2, "", broken + ": taskqeue: is not a setting"},
 		"a wrong catalogue":            {[]string{"--config", file(t, "types: [{key: a}]")}, 2, "", `types: type "a": activity: is missing`},
-		"a wrong connection":           {[]string{"--config", file(t, "http: {connections: [{name: a, baseURL: 'ftp://x'}]}")}, 2, "", `http.connections: connection "a": baseURL: "ftp://x" has scheme "ftp"`},
+		"a wrong connection":           {[]string{"--config", file(t, "http: {connections: [{name: a, baseURL: 'ftp://x'}]}")}, 2, "", `http: connection "a": baseURL: "ftp://x" has scheme "ftp"`},
 		"a password in the clear":      {[]string{"--config", file(t, "smtp: {connections: [{name: a, host: b, tls: none, username: u, password: p}]}")}, 2, "", `smtp.connections: connection "a": tls: none would send the password in the clear`},
 		"a secret that is not there":   {[]string{"--config", file(t, "http: {connections: [{name: a, baseURL: 'http://x', headers: {X-A: {env: SERIATIM_ABSENT}}}]}")}, 2, "", "SERIATIM_ABSENT is not set"},
 		"a health check of nothing":    {[]string{"--healthcheck", "--config", "../config.yaml"}, 2, "", "worker.httpAddress is not set"},

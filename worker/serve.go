@@ -50,6 +50,7 @@ func newHandlers(c config.Config, env config.Env) (handlers, error) {
 		AllowLoopback:        c.HTTP.AllowLoopback,
 		DenyPrivate:          c.HTTP.DenyPrivate,
 		ProxyFromEnvironment: c.HTTP.ProxyFromEnvironment,
+		AllowHosts:           c.HTTP.AllowHosts,
 		MaxResponseBytes:     c.HTTP.MaxResponseBytes,
 	}
 	for _, connection := range c.HTTP.Connections {
@@ -63,7 +64,7 @@ func newHandlers(c config.Config, env config.Env) (handlers, error) {
 	}
 	http, err := activities.HTTP(options)
 	if err != nil {
-		return handlers{}, fmt.Errorf("http.connections: %w", err)
+		return handlers{}, fmt.Errorf("http: %w", err)
 	}
 	cat, err := c.Catalogue()
 	if err != nil {

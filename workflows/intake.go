@@ -83,13 +83,20 @@ func submission(raw converter.RawValue) ([]json.RawMessage, error) {
 	return protocol.SplitSubmission(encoded)
 }
 
-// jsonOf is the JSON of an argument that a client wrote, whatever it wrote.
+// jsonOf is the JSON of an argument that a client wrote, whatever it wrote. It
+// panics, which fails the workflow task and keeps everything, where the argument
+// is encrypted under a key that this worker does not have: another worker may have
+// it, and what was accepted must not be refused for that.
 func jsonOf(raw converter.RawValue) ([]byte, error) {
 	payload := raw.Payload()
 	if payload == nil {
 		return nil, fmt.Errorf("there is no argument: send JSON")
 	}
-	if encoding := string(payload.GetMetadata()[converter.MetadataEncoding]); encoding != jsonEncoding {
+	encoding := string(payload.GetMetadata()[converter.MetadataEncoding])
+	if key := payload.GetMetadata()[protocol.EncryptionKeyIDMetadata]; encoding == protocol.EncryptedEncoding && len(key) > 0 {
+		panic(fmt.Sprintf("a payload is encrypted under key %q, which this worker does not have: add it to encryption.keyFile", cut(string(key), 64)))
+	}
+	if encoding != jsonEncoding {
 		return nil, fmt.Errorf("the payload's encoding is %q, not %q", cut(encoding, 64), jsonEncoding)
 	}
 	return payload.GetData(), nil

@@ -11,9 +11,11 @@
 package config
 
 import (
+	"fmt"
 	"path/filepath"
 	"time"
 
+	"github.com/seriatim-go/seriatim/codec"
 	"github.com/seriatim-go/seriatim/protocol"
 )
 
@@ -28,6 +30,7 @@ type Config struct {
 	SQL        SQL        `mapstructure:"sql"`
 	Files      Files      `mapstructure:"files"`
 	SMTP       SMTP       `mapstructure:"smtp"`
+	Encryption Encryption `mapstructure:"encryption"`
 	// Types is the catalogue in its own order; Catalogue builds it.
 	Types []Type `mapstructure:"types"`
 	// Events are the handlers that are registered for events.
@@ -78,6 +81,8 @@ type HTTP struct {
 	// ProxyFromEnvironment obeys HTTP_PROXY and HTTPS_PROXY, whose proxy then
 	// resolves addresses unchecked; default false.
 	ProxyFromEnvironment bool `mapstructure:"proxyFromEnvironment"`
+	// AllowHosts are those to which requests may go; none allows all.
+	AllowHosts []string `mapstructure:"allowHosts"`
 	// MaxResponseBytes is how much of a response is kept, 1..262,144; default
 	// 65,536.
 	MaxResponseBytes int `mapstructure:"maxResponseBytes"`
@@ -91,6 +96,25 @@ type Connection struct {
 	Name    string            `mapstructure:"name"`
 	BaseURL string            `mapstructure:"baseURL"`
 	Headers map[string]Secret `mapstructure:"headers"`
+}
+
+// Encryption hides payloads from the Temporal server.
+type Encryption struct {
+	// KeyFile is read by codec.Read, its path beginning at the configuration's
+	// folder; default "", payloads are in the open.
+	KeyFile string `mapstructure:"keyFile"`
+}
+
+// Codec encrypts under the keys of encryption.keyFile; nil without one.
+func (c Config) Codec() (*codec.Codec, error) {
+	if c.Encryption.KeyFile == "" {
+		return nil, nil
+	}
+	keys, err := codec.Read(c.relative(c.Encryption.KeyFile))
+	if err != nil {
+		return nil, fmt.Errorf("%s: encryption.keyFile: %w", c.path, err)
+	}
+	return keys, nil
 }
 
 // Type is one entry of the catalogue. What is absent gets the catalogue's
@@ -185,6 +209,7 @@ func (c *Config) settings() map[string]any {
 		"http.proxyFromEnvironment":         &c.HTTP.ProxyFromEnvironment,
 		"http.maxResponseBytes":             &c.HTTP.MaxResponseBytes,
 		"files.root":                        &c.Files.Root,
+		"encryption.keyFile":                &c.Encryption.KeyFile,
 	}
 }
 

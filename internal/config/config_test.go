@@ -53,7 +53,7 @@ func TestCommittedFileShowsTheDefaults(t *testing.T) {
 	require.Equal(t, all, cat.Types())
 
 	committed.Types, committed.HTTP.Connections, committed.SQL.Connections, committed.path = nil, nil, nil, ""
-	committed.SMTP.Connections = nil
+	committed.SMTP.Connections, committed.HTTP.AllowHosts = nil, nil
 	committed.Events = nil
 	require.Equal(t, Default(), committed)
 	require.NoError(t, committed.Validate())

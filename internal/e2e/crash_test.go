@@ -96,11 +96,22 @@ func startProcess(t *testing.T, server *embedded.Server, config string, environm
 // startProcessAt is startProcess for any address and level of its log.
 func startProcessAt(t *testing.T, address, namespace, level, config string, environment ...string) *process {
 	t.Helper()
+	return runProcess(t, append(append(os.Environ(), "TEMPORAL_ADDRESS="+address, "TEMPORAL_NAMESPACE="+namespace), environment...), level, config)
+}
+
+// startProcessWith runs it with these variables and no others.
+func startProcessWith(t *testing.T, environment []string, config string) *process {
+	t.Helper()
+	return runProcess(t, environment, "warn", config)
+}
+
+func runProcess(t *testing.T, environment []string, level, config string) *process {
+	t.Helper()
 	folder := t.TempDir()
 	settings := filepath.Join(folder, "config.yaml")
 	require.NoError(t, os.WriteFile(settings, []byte(config), 0o600))
 	p := &process{t: t, command: exec.Command(program(t, "worker"), "--config", settings, "--log-level", level), log: filepath.Join(folder, "log")}
-	p.command.Env = append(append(os.Environ(), "TEMPORAL_ADDRESS="+address, "TEMPORAL_NAMESPACE="+namespace), environment...)
+	p.command.Env = environment
 	log, err := os.Create(p.log)
 	require.NoError(t, err)
 	p.command.Stdout, p.command.Stderr = log, log

@@ -249,3 +249,84 @@ func TestIDsAreBuiltByProtocolOnly(t *testing.T) {
 		require.NotEmpty(t, builtIDs(parse(t, "x.go", fmt.Sprintf(variable, built))), built)
 	}
 }
+
+// queryForm is text that a value is put into to make a visibility query: a
+// comparison that ends where the value comes.
+var queryForm = regexp.MustCompile(`\b[A-Z][A-Za-z]+ (=|!=|<|>|<=|>=|STARTS_WITH|IN|BETWEEN)\s*\(?'?(%[a-z]|$)`)
+
+// unquotedQueries finds visibility queries into which something else is put than
+// what QuoteForQuery made, or a constant time.
+func unquotedQueries(f file) (wrong []string) {
+	ast.Inspect(f.syntax, func(node ast.Node) bool {
+		switch n := node.(type) {
+		case *ast.BinaryExpr: // "WorkflowId = " + value
+			left := n.X
+			if sum, ok := left.(*ast.BinaryExpr); ok {
+				left = sum.Y
+			}
+			if n.Op == token.ADD && isQuery(left) && !isQuoted(n.Y) {
+				wrong = append(wrong, f.at(n)+": a value enters a query without protocol.QuoteForQuery")
+			}
+		case *ast.CallExpr: // fmt.Sprintf("WorkflowId = %s", value)
+			if !isFormat(n.Fun) || len(n.Args) < 2 || !isQuery(n.Args[0]) {
+				return true
+			}
+			for _, operand := range n.Args[1:] {
+				if !isQuoted(operand) {
+					wrong = append(wrong, f.at(operand)+": a value enters a query without protocol.QuoteForQuery")
+				}
+			}
+		}
+		return true
+	})
+	return wrong
+}
+
+func isQuery(expression ast.Expr) bool {
+	literal, ok := expression.(*ast.BasicLit)
+	if !ok || literal.Kind != token.STRING {
+		return false
+	}
+	text, _ := strconv.Unquote(literal.Value)
+	return queryForm.MatchString(text)
+}
+
+// isQuoted says that the value is quoted where it is used, or cannot hold a quote:
+// an instant in its usual form.
+func isQuoted(expression ast.Expr) bool {
+	call, ok := expression.(*ast.CallExpr)
+	if !ok {
+		return false
+	}
+	method, _ := call.Fun.(*ast.SelectorExpr)
+	if isSelector(call.Fun, "strings", "Join") && len(call.Args) == 2 { // a list of quoted ones
+		return true
+	}
+	return isSelector(call.Fun, "protocol", "QuoteForQuery") || method != nil && method.Sel.Name == "Format"
+}
+
+// What an id or a token says must not become a part of a query.
+func TestQueriesQuoteTheirValues(t *testing.T) {
+	t.Parallel()
+	quoted := 0
+	for _, f := range sources(t, ".") {
+		require.Empty(t, unquotedQueries(f))
+		quoted += len(uses(f, "QuoteForQuery"))
+	}
+	require.Greater(t, quoted, 10)
+	const function = "package x\nvar x = %s"
+	for _, fine := range []string{
+		`"WorkflowId = " + protocol.QuoteForQuery(id)`, `fmt.Sprintf("StartTime > '%s'", at.Format(time.RFC3339))`,
+		`"a = " + b`, `fmt.Errorf("%s = %s", a, b)`,
+		`fmt.Sprintf("WorkflowId = %s AND ExecutionStatus = 'Running'", protocol.QuoteForQuery(id))`,
+	} {
+		require.Empty(t, unquotedQueries(parse(t, "x.go", fmt.Sprintf(function, fine))), fine)
+	}
+	for _, wrong := range []string{
+		`"WorkflowId = " + id`, `"WorkflowId = '" + id + "'"`, `fmt.Sprintf("WorkflowId = '%s'", id)`, `fmt.Sprintf("StartTime > %d AND WorkflowId=%s AND RunId = %q", a, b, c)`,
+		`"ExecutionStatus = 'Running' AND DependencyToken = " + token`, `fmt.Sprintf("WorkflowId = %s AND RunId = %s", protocol.QuoteForQuery(id), run)`,
+		`"a" + "WorkflowId IN (" + list`,
+	} {
+		require.NotEmpty(t, unquotedQueries(parse(t, "x.go", fmt.Sprintf(function, wrong))), wrong)
+	}
+}
