@@ -48,7 +48,7 @@ func (s setting) effective() map[string]string {
 type site struct {
 	server     *embedded.Server
 	temporal   client.Client
-	operations *opclient.Client
+	operations map[kind]*opclient.Client
 	workers    map[kind]*process
 	pollers    string
 	progress   io.Writer
@@ -60,15 +60,18 @@ func openSite(ctx context.Context, source embedded.Source, of setting, pollers s
 	if err != nil {
 		return nil, err
 	}
-	s := &site{server: server, workers: make(map[kind]*process), pollers: pollers, progress: progress}
+	s := &site{
+		server: server, operations: make(map[kind]*opclient.Client), workers: make(map[kind]*process),
+		pollers: pollers, progress: progress,
+	}
 	if s.temporal, err = dial(ctx, server.Address(), server.Namespace()); err != nil {
 		_ = server.Stop() // the first error tells more
 		return nil, err
 	}
-	s.operations = opclient.New(s.temporal, opclient.Options{
-		TaskQueue: kindSeriatim.taskQueue(), Namespace: server.Namespace(), Parallel: parallel,
-	})
 	for _, k := range kinds {
+		s.operations[k] = opclient.New(s.temporal, opclient.Options{
+			TaskQueue: k.taskQueue(), Namespace: server.Namespace(), Parallel: parallel,
+		})
 		if err := s.startWorker(ctx, k); err != nil {
 			s.close()
 			return nil, err
@@ -106,7 +109,7 @@ func (k kind) pollers(asked string) string {
 // warmUp runs a little of everything, so that caches and connections are warm.
 func (s *site) warmUp(ctx context.Context) error {
 	warm := workload{name: "warm", tokens: 4, each: 20}
-	for _, v := range []variant{bare, plain, plainSingles, seriatim, seriatimSingles} {
+	for _, v := range []variant{bare, plain, plainSingles, seriatim, seriatimSingles, seriatimFixed} {
 		if _, err := s.run(ctx, warm, v, 0); err != nil {
 			return fmt.Errorf("warm up %s: %w", v.name, err)
 		}

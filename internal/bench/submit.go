@@ -70,10 +70,10 @@ func (s *site) submitBatch(ctx context.Context, v variant, token string, batch [
 			client.StartWorkflowOptions{ID: id, TaskQueue: v.kind.taskQueue()}, plainWorkflow, []protocol.Operation{})
 		return err
 	case len(batch) == 1:
-		_, err := s.operations.Submit(ctx, operations[0])
+		_, err := s.operations[v.kind].Submit(ctx, operations[0])
 		return err
 	}
-	summary, err := s.operations.SubmitMany(ctx, opclient.Items(operations...), nil)
+	summary, err := s.operations[v.kind].SubmitMany(ctx, opclient.Items(operations...), nil)
 	if err == nil && summary.Accepted != len(batch) {
 		err = fmt.Errorf("of %d operations %d were accepted", len(batch), summary.Accepted)
 	}
@@ -89,8 +89,8 @@ func (s *site) submitOne(ctx context.Context, v variant, i *item) error {
 		_, err := s.temporal.ExecuteWorkflow(ctx,
 			client.StartWorkflowOptions{ID: plainID(i.operation.ID), TaskQueue: v.kind.taskQueue()}, bareWorkflow, i.operation)
 		return err
-	case v.kind == kindSeriatim && token == "":
-		_, err := s.operations.Submit(ctx, i.operation)
+	case v.kind.ours() && token == "":
+		_, err := s.operations[v.kind].Submit(ctx, i.operation)
 		return err
 	}
 	return s.submitBatch(ctx, v, token, []*item{i})
@@ -98,7 +98,7 @@ func (s *site) submitOne(ctx context.Context, v variant, i *item) error {
 
 // workflowID is that of an operation's execution.
 func workflowID(v variant, i *item) string {
-	if v.kind == kindSeriatim {
+	if v.kind.ours() {
 		return protocol.OperationWorkflowID(i.operation.ID)
 	}
 	return plainID(i.operation.ID)
@@ -106,7 +106,7 @@ func workflowID(v variant, i *item) string {
 
 // serializerID is that of a token's serializer.
 func serializerID(v variant, token string) string {
-	if v.kind == kindSeriatim {
+	if v.kind.ours() {
 		return protocol.SerializerWorkflowID(token)
 	}
 	return plainToken(token)

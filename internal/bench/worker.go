@@ -92,7 +92,7 @@ func runWorker(ctx context.Context, args []string) error {
 }
 
 func newWorkers(c client.Client, o workerOptions) ([]worker.Worker, error) {
-	if o.kind == kindSeriatim {
+	if o.kind.ours() {
 		return seriatimWorkers(c, o)
 	}
 	w := worker.New(c, o.kind.taskQueue(), withPollers(worker.Options{}, o.pollers))

@@ -17,11 +17,16 @@ const (
 	kindBare     kind = "bare"
 	kindPlain    kind = "plain"
 	kindSeriatim kind = "seriatim"
+	// kindFixed is Seriatim with the SDK's default number of pollers.
+	kindFixed kind = "seriatim-fixed"
 )
 
-var kinds = []kind{kindBare, kindPlain, kindSeriatim}
+var kinds = []kind{kindBare, kindPlain, kindSeriatim, kindFixed}
 
 func (k kind) taskQueue() string { return "bench-" + string(k) }
+
+// ours says that it is Seriatim.
+func (k kind) ours() bool { return k == kindSeriatim || k == kindFixed }
 
 // variant is one way to do a workload.
 type variant struct {
@@ -38,6 +43,7 @@ var (
 	plainSingles    = variant{name: "plain-singles", kind: kindPlain, singles: true}
 	seriatim        = variant{name: "seriatim", kind: kindSeriatim}
 	seriatimSingles = variant{name: "seriatim-singles", kind: kindSeriatim, singles: true}
+	seriatimFixed   = variant{name: "seriatim-fixed", kind: kindFixed}
 )
 
 // pair is two variants whose figures are divided.
@@ -50,6 +56,7 @@ var pairs = []pair{
 	{seriatimSingles, plainSingles},
 	{seriatim, plainSingles},
 	{seriatim, bare},
+	{seriatimFixed, seriatim},
 }
 
 // workload is what is submitted, and how.
@@ -78,6 +85,10 @@ var workloads = []workload{
 	{
 		name: "tokens-50x20", what: "50 tokens, 20 operations each", tokens: 50, each: 20,
 		variants: []variant{bare, plain, plainSingles, seriatim, seriatimSingles},
+	},
+	{
+		name: "pollers-50x20", what: "the same with pollers by demand and with a fixed few", tokens: 50, each: 20,
+		variants: []variant{seriatim, seriatimFixed},
 	},
 	{
 		name: "free-1000", what: "1,000 operations without a token", each: 1000,
