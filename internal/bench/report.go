@@ -133,7 +133,7 @@ func (r *result) write(out io.Writer) {
 	if len(r.rounds) == 0 {
 		return
 	}
-	_, _ = fmt.Fprintf(out, "\n#### %s: %s\n\n%d operations, %d rounds.\n\n", r.Workload, r.workload.what, r.Operations, len(r.rounds))
+	_, _ = fmt.Fprintf(out, "\n#### %s: %s\n\n%d operations, %d tokens, %d rounds.\n\n", r.Workload, r.workload.what, r.Operations, r.Tokens, len(r.rounds))
 	columns := r.columns()
 	heading := []string{""}
 	for _, m := range columns {

@@ -108,14 +108,15 @@ var workloads = []workload{
 	},
 }
 
-// leastEach is what is left of a workload at the smallest size.
-const leastEach = 2
+// least is what is left of a workload at the smallest size.
+const least = 2
 
-// sized is the workload with a part of its operations: fewer of each token, and
-// where each has one, fewer tokens.
+// sized is the workload with a part of its operations: fewer tokens where there
+// are many, so that what a token costs once keeps its weight, else fewer of the
+// one.
 func (w workload) sized(size float64) workload {
-	part := func(n int) int { return min(n, max(leastEach, int(math.Round(size*float64(n))))) }
-	if w.each == 1 {
+	part := func(n int) int { return min(n, max(least, int(math.Round(size*float64(n))))) }
+	if w.tokens > 1 {
 		w.tokens = part(w.tokens)
 	} else {
 		w.each = part(w.each)
