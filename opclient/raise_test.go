@@ -108,7 +108,7 @@ func TestWaitTellsWhatAnEventBecame(t *testing.T) {
 func TestCountOpenAsksTheIndex(t *testing.T) {
 	t.Parallel()
 	f := &fake{count: func(query string) (int64, error) {
-		require.Equal(t, "WorkflowType = 'Operation' AND OperationType = 'event.audit' AND ExecutionStatus = 'Running'", query)
+		require.Equal(t, "WorkflowType IN ('Operation', 'Recurrence') AND OperationType = 'event.audit' AND ExecutionStatus = 'Running'", query)
 		return 7, nil
 	}}
 	n, err := opclient.New(f, opclient.Options{}).CountOpen(t.Context(), "event.audit")

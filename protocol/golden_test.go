@@ -240,7 +240,7 @@ func goldens() map[string]any {
 		"event-outcome.json": EventOutcome{Handlers: []EventHandled{
 			{Handler: "account-sync", Operation: &handle}, {Handler: "audit", Error: "dependencyToken: {ownerId} is empty"},
 		}},
-		"operation-closed.json": OperationClosed{ID: "a1", Status: Succeeded},
+		"operation-closed.json": OperationClosed{ID: "a1", Status: Succeeded, CompletedOn: at(3 * time.Second)},
 		"handle.json":           handle,
 		"await-handle.json":     AwaitHandleRequest{Handle: handle, MustSucceed: true},
 	}

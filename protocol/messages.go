@@ -136,6 +136,8 @@ type FindReply struct {
 type OperationClosed struct {
 	ID     string     `json:"id"`
 	Status StatusCode `json:"status"`
+	// CompletedOn is when, where it Succeeded; absent in histories of v0.1.0.
+	CompletedOn *time.Time `json:"completedOn,omitempty"`
 }
 
 // AwaitRequest is the argument of the engine's activity "AwaitOperation".

@@ -167,6 +167,10 @@ const (
 	QueueDepthAttribute      = "QueueDepth"
 )
 
+// HeldStatus is the OperationStatus of a Serializer whose token is held, by a person
+// or since an operation failed; otherwise a Serializer has none.
+const HeldStatus = "Held"
+
 // SearchAttributes lists every search attribute with its Temporal type.
 func SearchAttributes() map[string]string {
 	return map[string]string{

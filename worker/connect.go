@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"go.temporal.io/api/serviceerror"
@@ -34,19 +35,21 @@ type site struct {
 
 // connect reaches the server and the namespace, however long they take to be
 // there. The error is what no waiting helps with, or that ctx is done.
-func connect(ctx context.Context, options client.Options, logger *slog.Logger) (site, error) {
+func connect(ctx context.Context, options client.Options, h *health, logger *slog.Logger) (site, error) {
 	where := logger.With("address", options.HostPort, "namespace", options.Namespace)
 	for wait := firstWait; ; wait = min(2*wait, lastWait) {
 		reached, err := reach(ctx, options, where)
 		switch {
 		case err == nil:
 			where.Info("Connected to Temporal.")
+			h.connected(func(ctx context.Context) error { return reached.look(ctx, options.Namespace) })
 			return reached, nil
 		case ctx.Err() != nil:
 			return site{}, ctx.Err()
 		case permanent(err):
 			return site{}, fmt.Errorf("temporal at %s, namespace %q: %w", options.HostPort, options.Namespace, err)
 		}
+		h.waits(fmt.Sprintf("temporal at %s, namespace %q, is not there yet: %v", options.HostPort, options.Namespace, err))
 		where.Warn("Temporal is not there yet.", "error", err, "retryIn", wait.String())
 		select {
 		case <-ctx.Done():
@@ -96,6 +99,28 @@ func inspect(ctx context.Context, c client.Client, namespace string, logger *slo
 		return false, nil
 	}
 	return true, attributes.Usable(ctx, c, namespace)
+}
+
+// look asks whether the server and the namespace are there, and still have the
+// search attributes that workflows set: to set one that is gone wedges them.
+func (s site) look(ctx context.Context, namespace string) error {
+	_, err := s.client.WorkflowService().DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{Namespace: namespace})
+	if err != nil {
+		return fmt.Errorf("namespace %q: %w", namespace, err)
+	}
+	if !s.searchAttributes {
+		return nil
+	}
+	state, err := attributes.Read(ctx, s.client, namespace)
+	switch {
+	case attributes.Denied(err):
+		return nil
+	case err != nil:
+		return fmt.Errorf("search attributes: %w", err)
+	case !state.Complete():
+		return fmt.Errorf("search attributes that were there are missing: %s %v", strings.Join(state.Missing, ", "), state.Wrong)
+	}
+	return nil
 }
 
 // permanent says whether waiting cannot help: the credentials are wrong. A

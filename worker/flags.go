@@ -2,11 +2,14 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
+
+	"go.temporal.io/sdk/temporal"
 )
 
 const usage = `worker runs Seriatim's workflows and handlers against a Temporal server until it
@@ -18,6 +21,8 @@ Usage:
 Flags:
   --config FILE      the configuration; default $SERIATIM_CONFIG, else config.yaml
   --log-level LEVEL  debug, info, warn or error; default info
+  --healthcheck      ask the worker that runs at the configuration's
+                     worker.httpAddress whether it is ready, and exit
   --version          print the version and exit
   --help             print this text and exit
 
@@ -37,16 +42,20 @@ Examples:
   worker --config /etc/seriatim/config.yaml --log-level warn
   TEMPORAL_ADDRESS=temporal:7233 TEMPORAL_NAMESPACE=orders worker
   SERIATIM_HTTP_ALLOWLOOPBACK=true worker
+  SERIATIM_WORKER_HTTPADDRESS=:9464 worker
+  SERIATIM_WORKER_HTTPADDRESS=:9464 worker --healthcheck
 
 Logs go to stderr: text on a terminal, JSON otherwise.
-Exit codes: 0 stopped when told to, 1 failed, 2 wrong flags or configuration.
+Exit codes: 0 stopped when told to (--healthcheck: ready), 1 failed (not ready),
+2 wrong flags or configuration.
 `
 
 // flags are what the command line says.
 type flags struct {
-	config   string
-	logLevel slog.Level
-	version  bool
+	config      string
+	logLevel    slog.Level
+	healthcheck bool
+	version     bool
 }
 
 // parse reads the command line; flag.ErrHelp asks for the usage.
@@ -56,6 +65,7 @@ func parse(args []string) (flags, error) {
 	set.SetOutput(io.Discard) // run prints the error
 	set.StringVar(&f.config, "config", cmp.Or(os.Getenv("SERIATIM_CONFIG"), "config.yaml"), "")
 	set.TextVar(&f.logLevel, "log-level", slog.LevelInfo, "")
+	set.BoolVar(&f.healthcheck, "healthcheck", false, "")
 	set.BoolVar(&f.version, "version", false, "")
 	if err := set.Parse(args); err != nil {
 		return flags{}, err
@@ -68,11 +78,23 @@ func parse(args []string) (flags, error) {
 
 // newLogger writes text to a terminal and JSON to anything else.
 func newLogger(w io.Writer, level slog.Level) *slog.Logger {
-	options := &slog.HandlerOptions{Level: level}
+	options := &slog.HandlerOptions{Level: level, ReplaceAttr: withoutPayload}
 	if isTerminal(w) {
 		return slog.New(slog.NewTextHandler(w, options))
 	}
 	return slog.New(slog.NewJSONHandler(w, options))
+}
+
+// withoutPayload keeps what a handler said of its failure out of the log: it may
+// quote the operation's data, or what the receiver answered. The operation's
+// record has it, for those who may read that.
+func withoutPayload(_ []string, a slog.Attr) slog.Attr {
+	err, ok := a.Value.Any().(error)
+	var failure *temporal.ApplicationError
+	if ok && errors.As(err, &failure) {
+		a.Value = slog.StringValue(failure.Type() + ": its message is in the operation's record")
+	}
+	return a
 }
 
 func isTerminal(w io.Writer) bool {

@@ -24,7 +24,7 @@ import (
 // Exit codes.
 const (
 	exitStopped = 0 // told to stop, and stopped
-	exitFailed  = 1 // the server refused it, or it failed while it ran
+	exitFailed  = 1 // the server refused it, it failed while it ran, or is not ready
 	exitUsage   = 2 // flags, configuration or connection settings are wrong
 )
 
@@ -47,6 +47,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case f.version:
 		_, _ = fmt.Fprintln(stdout, version())
 		return exitStopped
+	case f.healthcheck:
+		return checkHealth(ctx, f.config, stdout, stderr)
 	}
 	logger := newLogger(stderr, f.logLevel)
 	setup, err := prepare(f.config)
@@ -59,6 +61,25 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		logger.Error("The worker failed.", "error", err)
 		return exitFailed
 	}
+	return exitStopped
+}
+
+// checkHealth is worker --healthcheck.
+func checkHealth(ctx context.Context, path string, stdout, stderr io.Writer) int {
+	c, err := config.Load(path, os.LookupEnv)
+	if err == nil && c.Worker.HTTPAddress == "" {
+		err = errors.New("worker.httpAddress is not set: there is nothing to ask")
+	}
+	if err != nil {
+		_, _ = fmt.Fprintf(stderr, "worker: %v\n", err)
+		return exitUsage
+	}
+	line, err := healthcheck(ctx, c.Worker.HTTPAddress)
+	if err != nil {
+		_, _ = fmt.Fprintf(stderr, "worker: %v\n", err)
+		return exitFailed
+	}
+	_, _ = fmt.Fprintln(stdout, line)
 	return exitStopped
 }
 

@@ -62,6 +62,8 @@ func TestRunAnswersItsExitCode(t *testing.T) {
 		"a wrong connection":           {[]string{"--config", file(t, "http: {connections: [{name: a, baseURL: 'ftp://x'}]}")}, 2, "", `http.connections: connection "a": baseURL: "ftp://x" has scheme "ftp"`},
 		"a password in the clear":      {[]string{"--config", file(t, "smtp: {connections: [{name: a, host: b, tls: none, username: u, password: p}]}")}, 2, "", `smtp.connections: connection "a": tls: none would send the password in the clear`},
 		"a secret that is not there":   {[]string{"--config", file(t, "http: {connections: [{name: a, baseURL: 'http://x', headers: {X-A: {env: SERIATIM_ABSENT}}}]}")}, 2, "", "SERIATIM_ABSENT is not set"},
+		"a health check of nothing":    {[]string{"--healthcheck", "--config", "../config.yaml"}, 2, "", "worker.httpAddress is not set"},
+		"a health check of nobody":     {[]string{"--healthcheck", "--config", file(t, "worker: {httpAddress: '127.0.0.1:1'}")}, 1, "", "connection refused"},
 		"the help names the exit code": {[]string{"-h"}, 0, "Exit codes:", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -328,7 +330,7 @@ func TestRunAllStopsEveryWorkerThatItStarted(t *testing.T) {
 			if len(c.failed) > 0 {
 				failed <- broken
 			}
-			err := runAll(c.ctx, failed, slog.New(slog.DiscardHandler), fake{name: "engine", log: log}, newShift(log, c.start), c.reader)
+			err := runAll(c.ctx, failed, slog.New(slog.DiscardHandler), fake{name: "engine", log: log}, newShift(log, c.start), c.reader, newHealth())
 			require.ErrorIs(t, err, c.err)
 			require.Equal(t, c.log, strings.Join(log.all(), ", "))
 		})

@@ -86,9 +86,29 @@ func newHandlers(c config.Config, env config.Env) (handlers, error) {
 	return handlers{registered, cat, where}, nil
 }
 
-// serve connects and runs the workers until ctx is done.
+// serve connects and runs the workers until ctx is done, and says meanwhile over
+// HTTP how it is.
 func serve(ctx context.Context, s setup, logger *slog.Logger) error {
-	server, err := connect(ctx, s.connection, logger)
+	h := newHealth()
+	counted, err := newMetrics(logger)
+	if err != nil {
+		return err
+	}
+	stop, err := listen(s.config.Worker.HTTPAddress, pages(h, counted.page(logger)), logger)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	defer context.AfterFunc(ctx, func() { h.ends(nil) })()
+	if s.config.Worker.HTTPAddress != "" {
+		s.connection.MetricsHandler = counted.handler
+	}
+	return work(ctx, s, h, counted, logger)
+}
+
+// work connects and runs the workers until ctx is done.
+func work(ctx context.Context, s setup, h *health, counted metrics, logger *slog.Logger) error {
+	server, err := connect(ctx, s.connection, h, logger)
 	if ctx.Err() != nil {
 		return nil // told to stop before the server was there
 	}
@@ -103,17 +123,18 @@ func serve(ctx context.Context, s setup, logger *slog.Logger) error {
 	}()
 	worker.SetStickyWorkflowCacheSize(s.config.Worker.WorkflowCacheSize)
 	failed := make(chan error, 1)
-	reader := newStopReader(server, s)
+	reader := newReader(server, s)
+	defer beginSurvey(ctx, s.config.Worker, reader, counted, logger)()
 	gate := activities.NewGate(s.handlers.catalogue, s.config.Worker.StopTimeout, reader.Stops)
 	w := &shift{
 		create: func(handle bool) worker.Worker { return newWorker(server, s, gate, handle, failed) },
 		gate:   gate, logger: logger,
 	}
-	return runAll(ctx, failed, logger, newEngineWorker(server, s, failed), w, reader)
+	return runAll(ctx, failed, logger, newEngineWorker(server, s, failed), w, reader, h)
 }
 
-// newStopReader is a client of the same service.
-func newStopReader(server site, s setup) stopReader {
+// newReader is a client of the same service.
+func newReader(server site, s setup) *opclient.Client {
 	return opclient.New(server.client, opclient.Options{
 		TaskQueue: s.config.TaskQueue, Namespace: s.connection.Namespace, QueryTimeout: 10 * time.Second,
 	})
@@ -180,17 +201,19 @@ func first(failed chan<- error) func(error) {
 
 // runAll starts the engine, which answers what is stopped, then the workflows and
 // the handlers, until ctx is done or one of them fails, and stops them all.
-func runAll(ctx context.Context, failed <-chan error, logger *slog.Logger, engine worker.Worker, w *shift, reader stopReader) error {
+func runAll(ctx context.Context, failed <-chan error, logger *slog.Logger, engine worker.Worker, w *shift, reader stopReader, h *health) error {
 	if err := engine.Start(); err != nil {
 		return err
 	}
 	defer engine.Stop()
-	err := w.begin(ctx, reader)
+	err := w.begin(ctx, reader, h)
 	if err == nil {
 		logger.Info("The worker runs.")
+		h.takesWork()
 		err = w.watchUntil(ctx, failed, reader)
 	}
 	logger.Info("The worker stops.")
+	h.ends(err)
 	if w.now != nil {
 		w.now.Stop()
 	}

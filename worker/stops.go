@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"slices"
 	"time"
@@ -83,7 +84,7 @@ func named(stop protocol.Stop) string {
 }
 
 // begin starts what may run, once it can be said what that is.
-func (s *shift) begin(ctx context.Context, reader stopReader) error {
+func (s *shift) begin(ctx context.Context, reader stopReader, h *health) error {
 	for {
 		status, err := reader.Service(ctx)
 		switch {
@@ -92,6 +93,7 @@ func (s *shift) begin(ctx context.Context, reader stopReader) error {
 		case err == nil:
 			return s.follow(status.Stops)
 		}
+		h.waits(fmt.Sprintf("whether the service is stopped cannot be read yet: %v", err))
 		s.logger.Warn("Whether the service is stopped cannot be read yet.", "error", err)
 		select {
 		case <-ctx.Done():

@@ -52,6 +52,7 @@ func (s *serializer) adoptHead(prove, cancel bool) {
 
 // adopt begins to watch an execution.
 func (s *serializer) adopt(entry Entry, prove bool) *adoption {
+	count(s.ctx, MetricAdoptions, 1, nil)
 	a := &adoption{entry: entry, prove: prove, pause: adoptedFirstGap}
 	if prove {
 		a.startLook(s, 0)

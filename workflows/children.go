@@ -38,6 +38,8 @@ type end struct {
 	refusal   string
 	// again says that nothing has that id after all: start it again.
 	again bool
+	// on is when, where the execution told.
+	on *time.Time
 }
 
 // isStarted says that the execution exists, so that this run may end.
@@ -76,6 +78,9 @@ func (s *serializer) startHead() {
 	if entry := s.queue.TakeHead(workflow.Now(s.ctx)); entry != nil {
 		s.head = s.start(*entry)
 	}
+	if s.head != nil || !s.queue.MayStart() || s.queue.Len() == 0 {
+		s.freedOn = nil
+	}
 }
 
 // startEnded starts the executions of operations that ended while they queued:
@@ -99,6 +104,7 @@ func (s *serializer) start(entry Entry) *child {
 		Token: s.queue.Token, Sequence: entry.Sequence, CreatedOn: entry.CreatedOn,
 		SearchAttributes: s.settings.SearchAttributes, Verdict: entry.Verdict,
 		LastAction: entry.LastAction, RerunOf: entry.RerunOf, N: entry.N, MaxRunEvents: s.settings.MaxRunEvents,
+		FreedOn: s.freedOn,
 	}
 	if known, found := s.catalogue.Lookup(entry.Operation.OperationType); found {
 		start.Type = &known
@@ -152,8 +158,12 @@ func (s *serializer) handleCompletions() {
 	if s.head != nil {
 		s.cancelIfWanted(s.head)
 		if ended := s.endOf(s.head); ended != nil {
-			s.queue.HeadCompleted(*ended, workflow.Now(s.ctx))
-			s.head = nil
+			now := workflow.Now(s.ctx)
+			s.queue.HeadCompleted(*ended, now)
+			s.head, s.freedOn = nil, ended.on
+			if s.freedOn == nil {
+				s.freedOn = &now
+			}
 		}
 	}
 	s.ended = slices.DeleteFunc(s.ended, func(c *child) bool {
@@ -199,7 +209,17 @@ func (s *serializer) endOf(c *child) *end {
 		c.adopted = s.adopt(c.entry, mustProve)
 		return nil
 	}
-	return &end{status: statusOf(err)}
+	return &end{status: statusOf(err), on: s.completedOn(c, err)}
+}
+
+// completedOn is when an operation succeeded, as it says itself: the serializer
+// hears of it a moment later.
+func (s *serializer) completedOn(c *child, err error) *time.Time {
+	var closed protocol.OperationClosed
+	if err != nil || c.closed.Get(s.ctx, &closed) != nil {
+		return nil
+	}
+	return closed.CompletedOn
 }
 
 func isAlreadyStarted(err error) bool {

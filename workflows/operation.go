@@ -25,6 +25,7 @@ type operation struct {
 	cancelRun  workflow.CancelFunc
 	changed    bool // a request changed something
 	ending     bool // this run takes no more requests
+	waited     bool // it waited for something else than its turn
 }
 
 // maxTimer bounds one timer; a longer wait is several in a row.
@@ -67,7 +68,7 @@ func (o *operation) wait() {
 	o.showStatus(o.life.Record.StatusCode)
 	ctx, cancel := workflow.WithCancel(o.ctx)
 	defer cancel()
-	o.changed = false
+	o.changed, o.waited = false, true
 	until, ends := o.life.WaitUntil()
 	if !ends {
 		o.await(func() bool { return false })
@@ -75,7 +76,11 @@ func (o *operation) wait() {
 	}
 	rest := min(until.Sub(workflow.Now(o.ctx)), maxTimer)
 	timer := workflow.NewTimerWithOptions(ctx, rest, workflow.TimerOptions{Summary: timerSummary(o.life.Record, until)})
+	postponed := o.life.Record.SuspendReason == protocol.SuspendPostponed
 	o.await(timer.IsReady)
+	if postponed && timer.IsReady() {
+		o.reportDue(until)
+	}
 }
 
 // await waits until the condition holds, a request came, its token's hold
@@ -140,6 +145,7 @@ func (o *operation) close() (protocol.OperationClosed, error) {
 	workflow.SetCurrentDetails(o.ctx, o.details())
 	o.reportEnd()
 	o.reportOccurrence()
+	o.reportOutcome(o.life.Record.StatusCode)
 	return closedAs(o.life.Record)
 }
 
@@ -149,6 +155,7 @@ func closedAs(r protocol.Record) (protocol.OperationClosed, error) {
 	closed := protocol.OperationClosed{ID: r.ID, Status: r.StatusCode}
 	switch r.StatusCode {
 	case protocol.Succeeded:
+		closed.CompletedOn = r.CompletedOn
 		return closed, nil
 	case protocol.Canceled:
 		return closed, temporal.NewCanceledError(shown(r))

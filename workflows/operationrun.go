@@ -20,17 +20,22 @@ import (
 // ended.
 func (o *operation) run() {
 	o.showStatus(protocol.InProgress)
-	fence := o.life.Scheduled(workflow.Now(o.ctx))
+	scheduled := workflow.Now(o.ctx)
+	o.reportStart(scheduled)
+	fence := o.life.Scheduled(scheduled)
 	workflow.SetCurrentDetails(o.ctx, o.details())
 	if o.life.Type.Binding.RunsWorkflow() {
 		o.runWorkflow(fence)
+		o.reportRun(scheduled)
 		return
 	}
 	ctx, cancel := workflow.WithCancel(workflow.WithActivityOptions(o.ctx, o.activityOptions()))
 	defer cancel()
 	o.cancelRun = cancel
 	future := workflow.ExecuteActivity(ctx, o.life.Type.Binding.Activity, o.life.input(fence))
-	if o.awaitHandler(future) {
+	ended := o.awaitHandler(future)
+	o.reportRun(scheduled)
+	if ended {
 		o.conclude(future)
 	} else {
 		o.life.LockBroken(workflow.Now(o.ctx))

@@ -33,6 +33,8 @@ type OperationStart struct {
 	N       int64  `json:"n,omitempty"`
 	// MaxRunEvents is how long one run's history may get.
 	MaxRunEvents int `json:"maxRunEvents,omitempty"`
+	// FreedOn is when the head before it ended, where it waited for that alone.
+	FreedOn *time.Time `json:"freedOn,omitempty"`
 	// Life is what the run before left; ReportEnd that the serializer asked it to
 	// be told of the end.
 	Life      *Life `json:"life,omitempty"`
@@ -48,6 +50,7 @@ func (o *operation) begin(d *definitions, submitted, system converter.RawValue) 
 	start, ours := startOf(info, system)
 	record, err := submittedRecord(o.ctx, submitted, ours)
 	if err != nil {
+		count(o.ctx, MetricRefused, 1, map[string]string{LabelReason: protocol.ErrTypeInvalidOperation})
 		return temporal.NewNonRetryableApplicationError(err.Error(), protocol.ErrTypeInvalidOperation, nil,
 			&protocol.Refusal{Type: protocol.ErrTypeInvalidOperation, Code: protocol.CodePayloadUnreadable, Message: cut(err.Error(), maxShownBytes)})
 	}
@@ -73,6 +76,7 @@ func (o *operation) begin(d *definitions, submitted, system converter.RawValue) 
 	if ours {
 		return nil
 	}
+	count(o.ctx, MetricAccepted, 1, nil)
 	return o.label(start)
 }
 

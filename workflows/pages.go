@@ -82,6 +82,7 @@ func (s *serializer) notePages() {
 		if err := p.started.Get(s.ctx, &execution); err != nil {
 			s.queue.PageTaken(&p.page) // somebody has its id
 		} else {
+			count(s.ctx, MetricPagesStarted, 1, nil)
 			s.queue.PageStarted(&p.page, execution.RunID)
 		}
 		return true
@@ -102,9 +103,11 @@ func (s *serializer) noteLoaded() {
 	}
 	if err != nil {
 		workflow.GetLogger(s.ctx).Error("a page of the queue cannot be read", "page", s.queue.Address(&s.pages.loaded).WorkflowID, "error", err)
+		count(s.ctx, MetricPagesLost, 1, nil)
 		s.queue.PageLost(&s.pages.loaded, protocol.Hold{On: workflow.Now(s.ctx)})
 		return
 	}
+	count(s.ctx, MetricPagesLoaded, 1, nil)
 	if page := s.queue.Loaded(&s.pages.loaded, entries); page != nil {
 		s.releasePage(page)
 	}

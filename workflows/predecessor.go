@@ -68,7 +68,9 @@ func (s *serializer) takeOver(found *protocol.Predecessor) {
 	if found.ByServer {
 		found.Look = protocol.PredecessorRecovered
 	}
+	s.report()
 	s.queue = s.queue.takeOver(before.Queue, found.ByServer)
+	s.reported = s.queue.Counts // what the chain before reported
 	s.adoptHead(mustProve, before.CancelHead)
 }
 

@@ -70,6 +70,7 @@ type Queue struct {
 	tailBytes  int
 	pageLimit  int // how much a page holds, where that is not the default
 	restricted []restrictedType
+	refused    []refusals // those that no metric has counted yet
 }
 
 // Entry is one accepted operation in its token's order.
@@ -118,6 +119,7 @@ func (q *Queue) takeOver(before *Queue, byServer bool) *Queue {
 	next := max(q.NextSequence, before.NextSequence)
 	if byServer {
 		before.Counts.Runs++
+		before.refused = q.refused
 		before.adopt(q)
 		q = before
 	} else {
@@ -359,6 +361,7 @@ func (q *Queue) next() (place, bool) {
 // Reject records a submission that was not accepted, the last 50 of them.
 func (q *Queue) Reject(errorType, id, reason string, now time.Time) {
 	q.Counts.Rejected++
+	q.refused = addRefusal(q.refused, errorType)
 	if len(q.Rejects) == maxRejects {
 		q.Rejects = slices.Delete(q.Rejects, 0, 1)
 	}

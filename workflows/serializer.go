@@ -46,6 +46,9 @@ type serializer struct {
 	hold      holdTimer
 	pages     paging
 	telling   workflow.Future // the head is being told of the token's hold
+	reported  protocol.Counts // what the metrics know of the queue's counts
+	// freedOn is when the head before ended, while the next is about to start.
+	freedOn *time.Time
 }
 
 // carried is what one run hands to the next.
@@ -59,6 +62,8 @@ type carried struct {
 	HeadInDoubt bool `json:"headInDoubt,omitempty"`
 	// CancelHead says that the head is still to be asked to cancel itself.
 	CancelHead bool `json:"cancelHead,omitempty"`
+	// FreedOn is when the head before ended, where the next is about to start.
+	FreedOn *time.Time `json:"freedOn,omitempty"`
 }
 
 // settings are the worker's options as this run recorded them.
@@ -136,7 +141,7 @@ func (s *serializer) restore(input, state converter.RawValue) (headInDoubt, canc
 			panic(fmt.Sprintf("the state of the run before cannot be read: %v", err))
 		}
 		s.queue, s.answers, s.refused = before.Queue, before.Answers, before.Refused
-		s.predecessor = before.Predecessor
+		s.predecessor, s.freedOn, s.reported = before.Predecessor, before.FreedOn, before.Queue.Counts
 		return before.HeadInDoubt, before.CancelHead
 	}
 	s.predecessor.Look = protocol.PredecessorNone
@@ -187,10 +192,31 @@ func (s *serializer) run() error {
 		s.hold.arm(s)
 		s.idle.arm(s)
 		s.changed = false
+		s.showHeld()
+		s.report()
 		workflow.SetCurrentDetails(s.ctx, s.details())
 		if err := workflow.Await(s.ctx, s.hasWork); err != nil {
 			return err
 		}
+	}
+}
+
+// showHeld has filters see whether the token is held, by a person or by a failure.
+func (s *serializer) showHeld() {
+	if !s.settings.SearchAttributes || s.refused != "" {
+		return
+	}
+	held := s.queue.Hold != nil || s.queue.Failure != nil
+	shown, ok := workflow.GetTypedSearchAttributes(s.ctx).GetKeyword(operationStatus)
+	if held == (ok && shown == protocol.HeldStatus) || !s.tellsHeld() {
+		return
+	}
+	update := operationStatus.ValueUnset()
+	if held {
+		update = operationStatus.ValueSet(protocol.HeldStatus)
+	}
+	if err := workflow.UpsertTypedSearchAttributes(s.ctx, update); err != nil {
+		workflow.GetLogger(s.ctx).Error("search attributes not set", "error", err)
 	}
 }
 
@@ -284,6 +310,7 @@ func (s *serializer) end(complete bool) (over bool, err error) {
 	s.handleCompletions()
 	s.startRecurring() // and notes what was started
 	s.handleCancellation()
+	s.report()
 	if !complete {
 		return true, s.continueAsNew()
 	}
@@ -320,6 +347,7 @@ func (s *serializer) continueAsNew() error {
 			Queue: s.queue, Answers: s.answers, Refused: s.refused, Predecessor: s.predecessor,
 			HeadInDoubt: s.head != nil && s.head.adopted != nil && s.head.inDoubt(),
 			CancelHead:  s.head != nil && s.head.wantCancel,
+			FreedOn:     s.freedOn,
 		})
 }
 

@@ -9,9 +9,17 @@ const (
 	// recurringSubmissions: 1 starts a recurring operation that was submitted to a
 	// token as a workflow of its own; before that it was refused.
 	recurringSubmissions = "recurring-submissions"
+	// heldStatus: 1 shows in the search attribute OperationStatus that a token is
+	// held; before that it told only who asked the workflow.
+	heldStatus = "held-status"
 )
 
 // takesRecurring says whether this run starts recurring operations.
 func (s *serializer) takesRecurring() bool {
 	return workflow.GetVersion(s.ctx, recurringSubmissions, workflow.DefaultVersion, 1) == 1
+}
+
+// tellsHeld says whether this run shows that the token is held.
+func (s *serializer) tellsHeld() bool {
+	return workflow.GetVersion(s.ctx, heldStatus, workflow.DefaultVersion, 1) == 1
 }

@@ -13,7 +13,11 @@ type site struct {
 
 // environment is the worker's, with the server's address here.
 func (s site) environment() (map[string]string, error) {
-	return s.compose.environment(s.worker, map[string]string{"TEMPORAL_ADDRESS": s.address})
+	return s.compose.environment(s.worker, map[string]string{
+		"TEMPORAL_ADDRESS": s.address,
+		// Two of them share this machine.
+		"SERIATIM_WORKER_HTTPADDRESS": loopback + ":0",
+	})
 }
 
 // startWorker runs a worker with the arguments of its service, and the

@@ -52,6 +52,8 @@ func TestImagesArePinned(t *testing.T) {
 		"worker":       "seriatim-worker:local",
 		"temporal-dev": "temporalio/temporal:1.5.1",
 		"worker-dev":   "seriatim-worker:local",
+		"prometheus":   "prom/prometheus:v3.5.0",
+		"grafana":      "grafana/grafana:12.2.0",
 	}
 	got := map[string]string{}
 	for name, service := range load(t, all).Services {
@@ -67,6 +69,7 @@ func TestProfilesStartWhatTheyPromise(t *testing.T) {
 		"full without a flag":       {nil, full},
 		"full":                      {[]string{"full"}, full},
 		"dev is nothing but a pair": {[]string{"dev"}, []string{"temporal-dev", "worker-dev"}},
+		"observability goes beside": {[]string{"dev", "observability"}, []string{"grafana", "prometheus", "temporal-dev", "worker-dev"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -92,6 +95,8 @@ func TestPortsAreBoundToLoopback(t *testing.T) {
 	for profile, want := range map[string][]string{
 		"full": {"7233", "7243", "8080"},
 		"dev":  {"7233", "7243", "8233"},
+
+		"observability": {"3000", "9090"},
 	} {
 		var published []string
 		for name, service := range load(t, profile).Services {
@@ -116,6 +121,7 @@ func TestStartOrderWaitsForHealthAndForTheJobs(t *testing.T) {
 		"worker needs namespace":   types.ServiceConditionCompletedSuccessfully,
 
 		"worker-dev needs temporal-dev": types.ServiceConditionHealthy,
+		"grafana needs prometheus":      types.ServiceConditionStarted,
 	}
 	project := load(t, all)
 	got := map[string]string{}
@@ -149,7 +155,8 @@ func TestVolumesAndLocalFilesExist(t *testing.T) {
 				require.Contains(t, project.Volumes, volume.Source, "service %s", name)
 				named[volume.Source] = name + ":" + volume.Target
 			case types.VolumeTypeBind:
-				require.FileExists(t, volume.Source, "service %s", name)
+				_, err := os.Stat(volume.Source)
+				require.NoError(t, err, "service %s", name)
 				require.True(t, volume.ReadOnly, "service %s can write to %s", name, volume.Source)
 				mounted = append(mounted, filepath.Base(volume.Source))
 			default:
@@ -161,9 +168,9 @@ func TestVolumesAndLocalFilesExist(t *testing.T) {
 		}
 	}
 	slices.Sort(mounted)
-	require.Equal(t, map[string]string{"postgres-data": "postgres:/var/lib/postgresql/data"}, named)
-	require.Len(t, project.Volumes, 1, "every named volume is used")
-	require.Equal(t, []string{"config.yaml", "config.yaml", "dynamicconfig.yaml"}, mounted)
+	require.Equal(t, map[string]string{"postgres-data": "postgres:/var/lib/postgresql/data", "prometheus-data": "prometheus:/prometheus"}, named)
+	require.Len(t, project.Volumes, len(named), "every named volume is used")
+	require.Equal(t, []string{"config.yaml", "config.yaml", "dashboard.json", "dynamicconfig.yaml", "grafana", "observability"}, mounted)
 }
 
 func TestWorkerFindsItsServerAndItsConfiguration(t *testing.T) {
@@ -179,7 +186,33 @@ func TestWorkerFindsItsServerAndItsConfiguration(t *testing.T) {
 		require.Equal(t, "default", *worker.Environment["TEMPORAL_NAMESPACE"])
 		require.Greater(t, time.Duration(*worker.StopGracePeriod), loaded.Worker.StopTimeout)
 		require.True(t, worker.ReadOnly)
+		require.Equal(t, types.HealthCheckTest{"CMD", "/worker", "--healthcheck", "--config", "/config.yaml"}, worker.HealthCheck.Test)
+		require.Equal(t, "0.0.0.0:9464", *worker.Environment["SERIATIM_WORKER_HTTPADDRESS"])
+		require.Empty(t, worker.Ports)
 	}
+}
+
+// Prometheus finds the workers of either profile, on the port that they serve.
+func TestPrometheusScrapesTheWorkers(t *testing.T) {
+	t.Parallel()
+	var file struct {
+		RuleFiles     []string `yaml:"rule_files"`
+		ScrapeConfigs []struct {
+			DNS []struct {
+				Names []string
+				Port  int
+			} `yaml:"dns_sd_configs"`
+		} `yaml:"scrape_configs"`
+	}
+	require.NoError(t, yaml.Unmarshal([]byte(read(t, "deploy/observability/compose.yml")), &file))
+	require.Equal(t, []string{"worker", "worker-dev"}, file.ScrapeConfigs[0].DNS[0].Names)
+	require.Equal(t, 9464, file.ScrapeConfigs[0].DNS[0].Port)
+	require.Equal(t, []string{"alerts.yml"}, file.RuleFiles)
+	services := load(t, all).Services
+	for _, name := range file.ScrapeConfigs[0].DNS[0].Names {
+		require.Contains(t, services, name)
+	}
+	require.Contains(t, services["prometheus"].Command, "--config.file="+services["prometheus"].Volumes[0].Target+"/compose.yml")
 }
 
 func TestServerReadsTheMountedDynamicConfig(t *testing.T) {

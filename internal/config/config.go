@@ -50,6 +50,13 @@ type Worker struct {
 	// StopTimeout is how long running handlers may go on when the worker stops;
 	// default 25 s, 0 cuts them at once.
 	StopTimeout time.Duration `mapstructure:"stopTimeout"`
+	// HTTPAddress serves /healthz, /readyz and /metrics, as host:port; an empty
+	// host is every one of the machine's. Default "", which serves nothing.
+	HTTPAddress string `mapstructure:"httpAddress"`
+	// SurveyInterval is how often all tokens are asked for what /metrics tells of
+	// them, 30 s..24 h, or 0 for never; default 1 min. Nothing is asked without
+	// HTTPAddress.
+	SurveyInterval time.Duration `mapstructure:"surveyInterval"`
 }
 
 // Serializer is how long the workflow of a token lives.
@@ -152,6 +159,7 @@ func Default() Config {
 			MaxConcurrentWorkflowTasks: 200,
 			WorkflowCacheSize:          10_000,
 			StopTimeout:                25 * time.Second,
+			SurveyInterval:             time.Minute,
 		},
 		Serializer: Serializer{Linger: time.Hour, MaxRunEvents: 2000, MaxRunSignals: 5000},
 		HTTP:       HTTP{MaxResponseBytes: 64 << 10},
@@ -167,6 +175,8 @@ func (c *Config) settings() map[string]any {
 		"worker.maxConcurrentWorkflowTasks": &c.Worker.MaxConcurrentWorkflowTasks,
 		"worker.workflowCacheSize":          &c.Worker.WorkflowCacheSize,
 		"worker.stopTimeout":                &c.Worker.StopTimeout,
+		"worker.httpAddress":                &c.Worker.HTTPAddress,
+		"worker.surveyInterval":             &c.Worker.SurveyInterval,
 		"serializer.linger":                 &c.Serializer.Linger,
 		"serializer.maxRunEvents":           &c.Serializer.MaxRunEvents,
 		"serializer.maxRunSignals":          &c.Serializer.MaxRunSignals,

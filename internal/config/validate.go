@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net"
+	"strconv"
 	"time"
 
 	"github.com/seriatim-go/seriatim/catalogue"
@@ -17,6 +19,8 @@ const (
 	maxConcurrency    = 100_000
 	maxStopTimeout    = time.Hour
 	maxLinger         = 30 * 24 * time.Hour
+	minSurveyInterval = 30 * time.Second
+	maxSurveyInterval = 24 * time.Hour
 	// The server terminates a run at 51,200 events and refuses its 10,001st
 	// signal; a run takes some more of both while it ends.
 	maxRunEvents  = 40_000
@@ -35,6 +39,8 @@ func (c Config) Validate() error {
 		within("worker.maxConcurrentWorkflowTasks", c.Worker.MaxConcurrentWorkflowTasks, 2, maxConcurrency),
 		within("worker.workflowCacheSize", c.Worker.WorkflowCacheSize, 1, 10_000_000),
 		within("worker.stopTimeout", c.Worker.StopTimeout, 0, maxStopTimeout),
+		validInterval("worker.surveyInterval", c.Worker.SurveyInterval),
+		validAddress("worker.httpAddress", c.Worker.HTTPAddress),
 		within("serializer.linger", c.Serializer.Linger, time.Second, maxLinger),
 		within("serializer.maxRunEvents", c.Serializer.MaxRunEvents, 10, maxRunEvents),
 		within("serializer.maxRunSignals", c.Serializer.MaxRunSignals, 1, maxRunSignals),
@@ -54,6 +60,29 @@ func within[T cmp.Ordered](key string, value, low, high T) error {
 		return nil
 	}
 	return fmt.Errorf("%s: %v is not in %v..%v", key, value, low, high)
+}
+
+// validInterval checks that it is one that costs the server little; 0 is never.
+func validInterval(key string, interval time.Duration) error {
+	if interval == 0 {
+		return nil
+	}
+	return within(key, interval, minSurveyInterval, maxSurveyInterval)
+}
+
+// validAddress checks that it can be listened on; "" is none.
+func validAddress(key, address string) error {
+	if address == "" {
+		return nil
+	}
+	_, port, err := net.SplitHostPort(address)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		return fmt.Errorf(`%s: %q is not host:port with a port in 0..65535, such as ":9464"`, key, address)
+	}
+	return nil
 }
 
 // validateConnections checks what is about names; the addresses are judged by

@@ -90,11 +90,17 @@ type process struct {
 // environment, each NAME=VALUE.
 func startProcess(t *testing.T, server *embedded.Server, config string, environment ...string) *process {
 	t.Helper()
+	return startProcessAt(t, server.Address(), server.Namespace(), "warn", config, environment...)
+}
+
+// startProcessAt is startProcess for any address and level of its log.
+func startProcessAt(t *testing.T, address, namespace, level, config string, environment ...string) *process {
+	t.Helper()
 	folder := t.TempDir()
 	settings := filepath.Join(folder, "config.yaml")
 	require.NoError(t, os.WriteFile(settings, []byte(config), 0o600))
-	p := &process{t: t, command: exec.Command(program(t, "worker"), "--config", settings, "--log-level", "warn"), log: filepath.Join(folder, "log")}
-	p.command.Env = append(append(os.Environ(), "TEMPORAL_ADDRESS="+server.Address(), "TEMPORAL_NAMESPACE="+server.Namespace()), environment...)
+	p := &process{t: t, command: exec.Command(program(t, "worker"), "--config", settings, "--log-level", level), log: filepath.Join(folder, "log")}
+	p.command.Env = append(append(os.Environ(), "TEMPORAL_ADDRESS="+address, "TEMPORAL_NAMESPACE="+namespace), environment...)
 	log, err := os.Create(p.log)
 	require.NoError(t, err)
 	p.command.Stdout, p.command.Stderr = log, log

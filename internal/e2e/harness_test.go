@@ -28,7 +28,7 @@ import (
 )
 
 // patience bounds every wait of a test.
-const patience = 60 * time.Second
+const patience = 3 * time.Minute
 
 // interval is one run of a handler: from its start to its end.
 type interval struct {

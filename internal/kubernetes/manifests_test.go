@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -91,7 +93,13 @@ type (
 			ConfigMapRef *reference `yaml:"configMapRef"`
 			SecretRef    *reference `yaml:"secretRef"`
 		} `yaml:"envFrom"`
-		Resources struct {
+		Ports []struct {
+			Name          string
+			ContainerPort int `yaml:"containerPort"`
+		}
+		LivenessProbe  probe `yaml:"livenessProbe"`
+		ReadinessProbe probe `yaml:"readinessProbe"`
+		Resources      struct {
 			Requests, Limits map[string]string
 		}
 		SecurityContext struct {
@@ -104,6 +112,12 @@ type (
 			MountPath string `yaml:"mountPath"`
 			ReadOnly  bool   `yaml:"readOnly"`
 		} `yaml:"volumeMounts"`
+	}
+	probe struct {
+		HTTPGet          struct{ Path, Port string } `yaml:"httpGet"`
+		PeriodSeconds    int                         `yaml:"periodSeconds"`
+		TimeoutSeconds   int                         `yaml:"timeoutSeconds"`
+		FailureThreshold int                         `yaml:"failureThreshold"`
 	}
 	reference struct {
 		Name     string
@@ -207,6 +221,21 @@ func (m manifests) configuration(t *testing.T) config.Config {
 	_, err = loaded.Catalogue()
 	require.NoError(t, err)
 	return loaded
+}
+
+// The probes ask what the worker serves, where its configuration has it serve.
+func TestProbesAskTheWorker(t *testing.T) {
+	t.Parallel()
+	m := load(t)
+	c := m.deployments[0].Spec.Template.Spec.Containers[0]
+	require.Len(t, c.Ports, 1)
+	_, port, err := net.SplitHostPort(m.configuration(t).Worker.HTTPAddress)
+	require.NoError(t, err)
+	require.Equal(t, strconv.Itoa(c.Ports[0].ContainerPort), port)
+	for path, p := range map[string]probe{"/healthz": c.LivenessProbe, "/readyz": c.ReadinessProbe} {
+		require.Equal(t, path, p.HTTPGet.Path)
+		require.Equal(t, c.Ports[0].Name, p.HTTPGet.Port)
+	}
 }
 
 func TestPodNeedsNoPrivilege(t *testing.T) {

@@ -72,6 +72,8 @@ func (m Message) ID() string { return m.Header.Get("Message-Id") }
 type Server struct {
 	options   Options
 	server    *smtp.Server
+	listener  net.Listener
+	ended     chan struct{} // closed when it no longer serves
 	address   *net.TCPAddr
 	authority []byte
 
@@ -101,12 +103,21 @@ func Start(o Options) (*Server, error) {
 	case Implicit:
 		listener = tls.NewListener(listener, encryption)
 	}
-	go func() { _ = s.server.Serve(listener) }()
+	s.listener, s.ended = listener, make(chan struct{})
+	go func() {
+		defer close(s.ended)
+		_ = s.server.Serve(listener)
+	}()
 	return s, nil
 }
 
 // Close stops the server and its connections.
-func (s *Server) Close() error { return s.server.Close() }
+func (s *Server) Close() error {
+	err := s.server.Close()
+	_ = s.listener.Close() // the server does not know of one that it did not begin to serve
+	<-s.ended
+	return err
+}
 
 // Host is 127.0.0.1, for which its certificate is good.
 func (s *Server) Host() string { return s.address.IP.String() }

@@ -46,16 +46,24 @@ func (s *Server) number(from string) int {
 	return s.numbers[from]
 }
 
-// answer asks the options.
+// answer asks the options, and carries out what they say.
 func (n *session) answer(stage Stage, address string) error {
+	err := n.decide(stage, address)
+	n.hangUp(err)
+	return err
+}
+
+func (n *session) decide(stage Stage, address string) error {
 	if n.server.options.Answer == nil {
 		return nil
 	}
-	err := n.server.options.Answer(stage, address)
-	if errors.Is(err, ErrHangup) {
+	return n.server.options.Answer(stage, address)
+}
+
+func (n *session) hangUp(answer error) {
+	if errors.Is(answer, ErrHangup) {
 		_ = n.connection.Conn().Close()
 	}
-	return err
 }
 
 // Reset ends a message.
@@ -99,10 +107,11 @@ func (n *session) Data(r io.Reader) error {
 	}
 	time.Sleep(n.server.options.Work)
 	for _, to := range n.to {
-		answer := n.answer(Data, to)
+		answer := n.decide(Data, to)
 		if answer == nil || errors.Is(answer, ErrHangup) {
 			n.keep(Message{From: n.from, To: to, Header: read.Header, Body: body, Connection: n.number, At: time.Now()})
 		}
+		n.hangUp(answer) // once it is kept: the client comes again at once
 		if answer != nil {
 			return answer
 		}
