@@ -7,7 +7,7 @@ SHELL := /bin/bash
 GO ?= go
 BIN := bin
 
-.PHONY: help demo test test-fast race fuzz simulate chaos backlog cluster-test import-bench lint build install server devserver clean
+.PHONY: help demo test test-fast race fuzz simulate chaos backlog bench cluster-test import-bench lint build install server devserver clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,15 @@ RUN ?=
 cluster-test: ## run docker-compose.yml's server on PostgreSQL without containers, deliver, run the end-to-end tests; RUN=regexp picks some
 	@$(GO) build -o $(BIN)/ ./internal/cluster
 	@exec $(BIN)/cluster $(if $(RUN),--run '$(RUN)')
+
+ROUNDS ?= 9
+SIZE ?= 1
+WORKLOAD ?=
+SERVER ?=
+TABLE ?=
+bench: devserver ## measure Seriatim beside a bare workflow and a serializer by hand; ROUNDS=1 SIZE=0.05 is a short look
+	@$(GO) build -o $(BIN)/ ./internal/bench
+	@exec $(BIN)/bench --rounds $(ROUNDS) --size $(SIZE) --workload "$(WORKLOAD)" --server "$(SERVER)" --table "$(TABLE)"
 
 import-bench: ## import a million records into SQLite and PostgreSQL, beside the databases' own tools
 	SERIATIM_LONG=1 $(GO) test ./activities/sqlimport -run '^TestMillionRows$$' -count=1 -timeout 60m -v | grep -vE '^ *=== '; exit $${PIPESTATUS[0]}

@@ -217,7 +217,7 @@ var rules = []rule{
 	},
 	{
 		name:  "only a worker sees workflows and activities both",
-		check: onlyTheseSeeBoth("worker", "internal/e2e", "internal/chaos", "internal/backlog", "examples"),
+		check: onlyTheseSeeBoth("worker", "internal/e2e", "internal/chaos", "internal/backlog", "internal/bench", "examples"),
 		red:   map[string][]string{module + "/internal/config": {module + "/workflows", module + "/activities/mail"}},
 	},
 	{
