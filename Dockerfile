@@ -9,6 +9,7 @@ COPY go.mod go.sum ./
 RUN go mod download
 COPY protocol ./protocol
 COPY catalogue ./catalogue
+COPY codec ./codec
 COPY workflows ./workflows
 COPY activities ./activities
 COPY opclient ./opclient
