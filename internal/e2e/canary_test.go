@@ -99,7 +99,7 @@ func TestSecretsShowInNoLabelAndNoLog(t *testing.T) {
 	require.NoError(t, err)
 	s.eventually("priority", "token", "rejects", token)
 
-	content, executions := s.stored()
+	content, executions, _ := s.stored()
 	require.GreaterOrEqual(t, executions, 9)
 	require.Contains(t, string(content), canary, "data are stored as they are, without keys")
 	require.NotContains(t, string(content), secretCanary)

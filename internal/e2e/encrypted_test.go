@@ -124,20 +124,21 @@ func (s *secretly) eventually(text string, args ...string) {
 }
 
 // stored is everything that the server has of the namespace, as it has it.
-func (s *secretly) stored() (content []byte, pages int) {
+func (s *secretly) stored() (content []byte, executions, pages int) {
 	s.t.Helper()
 	var page []byte
 	for {
 		listed, err := s.plain.ListWorkflow(s.t.Context(), &workflowservice.ListWorkflowExecutionsRequest{Namespace: s.namespace, NextPageToken: page})
 		require.NoError(s.t, err)
 		for _, execution := range listed.GetExecutions() {
+			executions++
 			if _, _, isPage := protocol.ParsePageWorkflowID(execution.GetExecution().GetWorkflowId()); isPage {
 				pages++
 			}
 			content = append(content, s.execution(execution)...)
 		}
 		if page = listed.GetNextPageToken(); len(page) == 0 {
-			return content, pages
+			return content, executions, pages
 		}
 	}
 }
@@ -203,7 +204,7 @@ func TestEncryptedOperationsAreNowhereInTheOpen(t *testing.T) {
 	s.eventually("Canceled", "show", "queued-3", "--token", token)
 	s.eventually("Succeeded", "show", "queued-6")
 
-	content, pages := s.stored()
+	content, _, pages := s.stored()
 	require.Positive(t, pages, "the queue was long enough for pages")
 	require.Contains(t, string(content), "queued-7", "ids are in the open")
 	require.NotContains(t, string(content), canary)
