@@ -191,14 +191,7 @@ func surviveImport(t *testing.T, driver, dsn string) {
 		p = startProcess(t, shared, s.config)
 	}
 	s.reaches(o.ID, 5*records/10)
-	s.stop(p, o.ID)
-	before, zombie := s.row(o.ID)
-	next := startProcess(t, shared, s.config)
-	require.Eventually(t, func() bool {
-		now, holder := s.row(o.ID)
-		return holder.Compare(zombie) > 0 && now > before
-	}, 4*patience, 20*time.Millisecond, "another attempt goes on while one is stopped")
-	require.NoError(t, p.command.Process.Signal(syscall.SIGCONT))
+	next, before, zombie := s.takeOver(p, o.ID)
 
 	found, err := s.Wait(t.Context(), o.ID, "")
 	require.NoError(t, err)
@@ -216,11 +209,28 @@ func surviveImport(t *testing.T, driver, dsn string) {
 		require.Equal(t, 1, strings.Count(string(rejects), fmt.Sprintf(",bad %d,", i)), "bad %d", i)
 	}
 	_, last := s.row(o.ID)
+	p.kill()
 	s.propagate(next, records-bad)
 	t.Logf("%d records, %d kills, stopped at %d as attempt %s, ended by attempt %s: 0 doubled, 0 lost", records, kills, before, zombie, last)
 }
 
-// propagate makes an activity for each note, whose worker is killed in the middle.
+// takeOver stops a worker in the middle of an operation, has another one go on with
+// it, and wakes the first.
+func (s *importSite) takeOver(p *process, id string) (next *process, before int64, zombie protocol.Fence) {
+	s.t.Helper()
+	s.stop(p, id)
+	before, zombie = s.row(id)
+	next = startProcess(s.t, shared, s.config)
+	require.Eventually(s.t, func() bool {
+		now, holder := s.row(id)
+		return holder.Compare(zombie) > 0 && now > before
+	}, 4*patience, 20*time.Millisecond, "another attempt goes on while one is stopped")
+	require.NoError(s.t, p.command.Process.Signal(syscall.SIGCONT))
+	return next, before, zombie
+}
+
+// propagate makes an activity for each note; its worker is killed, the next one
+// stopped in the middle.
 func (s *importSite) propagate(p *process, notes int64) {
 	_, err := s.db.ExecContext(s.t.Context(), `CREATE TABLE calls (campaign TEXT, member TEXT, subject TEXT)`)
 	require.NoError(s.t, err)
@@ -232,9 +242,11 @@ func (s *importSite) propagate(p *process, notes int64) {
 		"exclusions":{"connection":"crm","query":"SELECT number FROM notes WHERE number < 1000"}}`)}
 	_, err = s.Submit(s.t.Context(), o)
 	require.NoError(s.t, err)
-	s.reaches(o.ID, notes/3)
+	s.reaches(o.ID, notes/4)
 	p.kill()
-	startProcess(s.t, shared, s.config)
+	p = startProcess(s.t, shared, s.config)
+	s.reaches(o.ID, notes/2)
+	s.takeOver(p, o.ID)
 	found, err := s.Wait(s.t.Context(), o.ID, "")
 	require.NoError(s.t, err)
 	require.Equal(s.t, protocol.Succeeded, found.StatusCode, found.Message)
