@@ -63,7 +63,8 @@ func newImportSite(t *testing.T, driver, dsn string) *importSite {
 	s.config = fmt.Sprintf(importConfig, queue, s.folder, driver, dsn)
 	crm, probe := sqldb.Connection{Name: "crm", Driver: driver, DSN: dsn}, sqldb.Connection{Name: "probe", Driver: driver, DSN: dsn}
 	if driver == sqldb.SQLite {
-		probe.DSN = "file:" + dsn + "?_busy_timeout=1"
+		// A reader that is stopped keeps others from committing too.
+		probe.DSN = "file:" + dsn + "?_busy_timeout=1&_txlock=exclusive"
 	}
 	databases, err := sqldb.Open(crm, probe)
 	require.NoError(t, err)
@@ -129,6 +130,11 @@ func (s *importSite) stop(p *process, id string) {
 	s.t.Helper()
 	require.Eventually(s.t, func() bool {
 		require.NoError(s.t, p.command.Process.Signal(syscall.SIGSTOP))
+		// Until its last thread stands it may still begin a transaction.
+		var status syscall.WaitStatus
+		_, err := syscall.Wait4(p.command.Process.Pid, &status, syscall.WUNTRACED, nil)
+		require.NoError(s.t, err)
+		require.True(s.t, status.Stopped(), "it ended")
 		if s.isFree(id) {
 			return true
 		}
@@ -144,7 +150,7 @@ func (s *importSite) isFree(id string) bool {
 	}
 	defer func() { _ = tx.Rollback() }()
 	if !s.db.IsPostgres() {
-		return true // its begin takes the write lock
+		return true // its begin takes the file for itself
 	}
 	_, err = tx.ExecContext(s.t.Context(), `SELECT 1 FROM `+fenced.Table+` WHERE operation_id = $1 FOR UPDATE NOWAIT`, id)
 	return err == nil
@@ -219,6 +225,9 @@ func surviveImport(t *testing.T, driver, dsn string) {
 func (s *importSite) takeOver(p *process, id string) (next *process, before int64, zombie protocol.Fence) {
 	s.t.Helper()
 	s.stop(p, id)
+	found, err := s.Get(s.t.Context(), id, "")
+	require.NoError(s.t, err)
+	require.False(s.t, found.StatusCode.Terminal(), "it was stopped after its end")
 	before, zombie = s.row(id)
 	next = startProcess(s.t, shared, s.config)
 	require.Eventually(s.t, func() bool {
@@ -237,7 +246,7 @@ func (s *importSite) propagate(p *process, notes int64) {
 	_, err = s.db.ExecContext(s.t.Context(), `CREATE UNIQUE INDEX one_call ON calls (campaign, member)`)
 	require.NoError(s.t, err)
 	o := protocol.Operation{ID: uuid.NewString(), OperationType: "activity.propagation", Data: json.RawMessage(
-		`{"campaign":"spring","activity":{"subject":"Call"},"target":{"connection":"crm","table":"calls"},"batchSize":50,
+		`{"campaign":"spring","activity":{"subject":"Call"},"target":{"connection":"crm","table":"calls"},"batchSize":5,
 		"members":{"connection":"crm","query":"SELECT number FROM notes"},
 		"exclusions":{"connection":"crm","query":"SELECT number FROM notes WHERE number < 1000"}}`)}
 	_, err = s.Submit(s.t.Context(), o)
