@@ -3,10 +3,13 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"time"
 
+	"github.com/go-logr/logr"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
@@ -36,7 +39,9 @@ func newTraces(c config.Traces, env config.Env) (traces, error) {
 	if c.Exporter == "" {
 		return traces{}, nil
 	}
-	ctx := context.Background()
+	ctx, wrong := context.Background(), &settings{}
+	otel.SetLogger(logr.New(wrong))
+	defer otel.SetLogger(logr.Discard())
 	exporter, err := newExporter(ctx, env)
 	if err != nil {
 		return traces{}, fmt.Errorf("traces.exporter: %w", err)
@@ -49,8 +54,32 @@ func newTraces(c config.Traces, env config.Env) (traces, error) {
 	}
 	provider := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(described),
 		sdktrace.WithIDGenerator(activities.TraceIDs{}))
-	return traces{provider, provider.Shutdown}, nil
+	return traces{provider, provider.Shutdown}, errors.Join(wrong.problems...)
 }
+
+// settings gathers what OpenTelemetry's libraries find wrong in OTEL_* variables.
+// By themselves they print it, with values that may be secrets, and go on.
+type settings struct{ problems []error }
+
+// Error takes the reason and leaves the values out.
+func (s *settings) Error(err error, message string, _ ...any) {
+	var address *url.Error
+	var escape url.EscapeError
+	switch {
+	case errors.As(err, &escape):
+		err = errors.New("a percent sign without two hex digits")
+	case errors.As(err, &address):
+		err = address.Err
+	}
+	s.problems = append(s.problems, fmt.Errorf("traces.exporter: OTEL_*: %s: %w", message, err))
+}
+
+// Init and the rest make it a logr.LogSink.
+func (s *settings) Init(logr.RuntimeInfo)          {}
+func (s *settings) Enabled(int) bool               { return false }
+func (s *settings) Info(int, string, ...any)       {}
+func (s *settings) WithName(string) logr.LogSink   { return s }
+func (s *settings) WithValues(...any) logr.LogSink { return s }
 
 // newExporter is that of the protocol that the environment names.
 func newExporter(ctx context.Context, env config.Env) (*otlptrace.Exporter, error) {

@@ -36,6 +36,27 @@ func TestAProtocolThatIsNoneIsRefused(t *testing.T) {
 	require.EqualError(t, err, `traces.exporter: OTEL_EXPORTER_OTLP_PROTOCOL: "http/json" is neither http/protobuf nor grpc`)
 }
 
+// A variable that is wrong is named by what is wrong in it, never by its value: it
+// may be a credential.
+func TestWrongVariablesAreRefusedWithoutTheirValues(t *testing.T) {
+	for variable, c := range map[string]struct{ value, problem string }{
+		"OTEL_EXPORTER_OTLP_HEADERS":            {"secret", "parse headers: missing '="},
+		"OTEL_EXPORTER_OTLP_TRACES_HEADERS":     {"a=secret%zz", "escape header value: a percent sign without two hex digits"},
+		"OTEL_EXPORTER_OTLP_ENDPOINT":           {"http://user:secret@host:port", "parse url: invalid port"},
+		"OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE": {"absent.pem", "read tls ca cert file: open absent.pem"},
+	} {
+		t.Run(variable, func(t *testing.T) {
+			t.Setenv(variable, c.value)
+			t.Setenv("SERIATIM_TRACES_EXPORTER", config.TracesOTLP)
+			code, _, stderr := start(context.Background(), "--config", "../config.yaml")
+			require.Equal(t, exitUsage, code)
+			require.Contains(t, stderr, c.problem)
+			require.NotContains(t, stderr, "secret")
+			require.NotContains(t, stderr, "%zz")
+		})
+	}
+}
+
 // receiver takes spans over gRPC.
 type receiver struct {
 	collector.UnimplementedTraceServiceServer
