@@ -89,7 +89,8 @@ type httpHandler struct {
 }
 
 // HTTP is the handler of http.request: it sends one HTTP request, with the
-// operation's id as Idempotency-Key and the fence as Seriatim-Fence.
+// operation's id as Idempotency-Key and the fence as Seriatim-Fence. It goes on the
+// trace of the span in ctx, or of the operation, with a traceparent.
 //
 //   - 2xx is Succeeded, with status, headers and body as the result.
 //   - 408, 425, 429, 5xx and errors of the network are retried, for 429 and 503

@@ -98,6 +98,7 @@ func (h *httpHandler) newRequest(ctx context.Context, r Request, data httpData) 
 	setDefault(request.Header, "User-Agent", "seriatim")
 	request.Header.Set(IdempotencyKeyHeader, headerSafe(r.Operation.ID))
 	request.Header.Set(FenceHeader, r.Fence.String())
+	setTraceparent(ctx, request.Header, r.Operation)
 	return request, nil
 }
 

@@ -77,7 +77,7 @@ func (a Activities) submitEncoded(ctx context.Context, submission json.RawMessag
 func (a Activities) Submit(ctx context.Context, operations []protocol.Operation) ([]protocol.Handle, error) {
 	ctx, stop := attend(ctx)
 	defer stop()
-	operations, handles, err := a.identify(activity.GetInfo(ctx), operations)
+	operations, handles, err := a.identify(ctx, operations)
 	if err != nil {
 		return nil, activityError(ctx, err)
 	}
@@ -97,7 +97,8 @@ func (a Activities) Submit(ctx context.Context, operations []protocol.Operation)
 }
 
 // identify gives ids to the operations that have none, and checks all.
-func (a Activities) identify(info activity.Info, operations []protocol.Operation) (named []protocol.Operation, handles []protocol.Handle, err error) {
+func (a Activities) identify(ctx context.Context, operations []protocol.Operation) (named []protocol.Operation, handles []protocol.Handle, err error) {
+	info := activity.GetInfo(ctx)
 	run := info.WorkflowExecution.RunID
 	if run == "" {
 		run = info.ActivityRunID // no workflow started it
@@ -108,7 +109,7 @@ func (a Activities) identify(info activity.Info, operations []protocol.Operation
 		if o.ID == "" {
 			o.ID = protocol.SubmittedOperationID(info.WorkflowExecution.ID, run, info.ActivityID, i)
 		}
-		_, problem := a.Client.prepare(o)
+		_, problem := a.Client.prepare(ctx, o)
 		problems = append(problems, numbered(i, problem))
 		named = append(named, o)
 		h := a.Client.Handle(o.ID, o.DependencyToken)

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 
@@ -48,6 +49,11 @@ type Options struct {
 	// DataConverter is the one that the Temporal client was dialled with;
 	// default the SDK's.
 	DataConverter converter.DataConverter
+	// TracerProvider makes a producer span of each Submit and Raise, of which the
+	// operation's traceparent is then that; SubmitMany makes none. Default nil: no
+	// spans. With or without it, an operation or event whose Traceparent is empty
+	// gets that of the span in the caller's ctx, if there is one.
+	TracerProvider trace.TracerProvider
 	// Notice is told, in a sentence without a full stop, what a person who waits
 	// for the answer may want to know. It may be called from several goroutines.
 	// Default: nobody is told.

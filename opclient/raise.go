@@ -39,7 +39,10 @@ type Raised struct {
 // Nothing is sent where the event breaks a form or a limit (*protocol.FieldError
 // for each field, joined). ErrDuplicateID says that another event has the id. Other
 // errors are those of Submit.
-func (c *Client) Raise(ctx context.Context, e protocol.Event) (*Raised, error) {
+func (c *Client) Raise(ctx context.Context, e protocol.Event) (raised *Raised, err error) {
+	ctx, span := c.startSpan(ctx, "raise", e.Traceparent)
+	defer func() { endSpan(span, err) }()
+	e.Traceparent = traceparent(ctx, e.Traceparent)
 	if e.ID == "" {
 		id, err := uuid.NewV7()
 		if err != nil {
@@ -47,8 +50,12 @@ func (c *Client) Raise(ctx context.Context, e protocol.Event) (*Raised, error) {
 		}
 		e.ID = id.String()
 	}
-	raised := &Raised{ID: e.ID, WorkflowID: protocol.EventWorkflowID(e.ID), client: c}
-	err := c.checkEvent(e)
+	raised = &Raised{ID: e.ID, WorkflowID: protocol.EventWorkflowID(e.ID), client: c}
+	err = c.checkEvent(e)
+	if err != nil && e.Traceparent != "" { // a trace never costs an event
+		e.Traceparent = ""
+		err = c.checkEvent(e)
+	}
 	if err == nil {
 		err = c.retry(ctx, func() error { return c.raiseOnce(ctx, e) })
 	}

@@ -59,7 +59,7 @@ func (s *submission) run(ctx context.Context, items iter.Seq[Item]) (Summary, er
 				input = nil
 				continue
 			}
-			s.read(item)
+			s.read(ctx, item)
 			paused.Reset(s.patience())
 		case answer := <-s.sent:
 			s.settle(answer)
@@ -126,7 +126,7 @@ func (s *submission) dispatch(ctx context.Context, ended bool) {
 }
 
 // read checks one item and puts it in its lane.
-func (s *submission) read(item Item) {
+func (s *submission) read(ctx context.Context, item Item) {
 	s.summary.Read++
 	o := item.Operation
 	result := Result{Line: item.Line, ID: o.ID, Token: o.DependencyToken, Delivery: Refused, Err: item.Err}
@@ -134,7 +134,7 @@ func (s *submission) read(item Item) {
 		s.report(result)
 		return
 	}
-	e, err := s.client.prepare(o)
+	e, err := s.client.prepare(ctx, o)
 	if err != nil {
 		result.Err = err
 		s.report(result)

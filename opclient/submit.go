@@ -22,12 +22,15 @@ import (
 // serializer decides that later. A request that may yet succeed is repeated for
 // Options.RetryFor; then the error is ErrQueueFull, an *UnansweredError, or
 // what the server said.
-func (c *Client) Submit(ctx context.Context, o protocol.Operation) (*Handle, error) {
-	e, err := c.prepare(o)
+func (c *Client) Submit(ctx context.Context, o protocol.Operation) (handle *Handle, err error) {
+	ctx, span := c.startSpan(ctx, "submit", o.Traceparent)
+	defer func() { endSpan(span, err) }()
+	e, err := c.prepare(ctx, o)
 	if err != nil {
 		return nil, fmt.Errorf("submit%s: %w", named(o.ID), err)
 	}
-	handle, err := c.send(ctx, ctx, []entry{e})
+	describeSpan(span, e.operation)
+	handle, err = c.send(ctx, ctx, []entry{e})
 	if err != nil {
 		return nil, fmt.Errorf("submit %q: %w", e.operation.ID, err)
 	}
@@ -51,7 +54,8 @@ type entry struct {
 }
 
 // prepare checks an operation and encodes it.
-func (c *Client) prepare(o protocol.Operation) (entry, error) {
+func (c *Client) prepare(ctx context.Context, o protocol.Operation) (entry, error) {
+	o.Traceparent = traceparent(ctx, o.Traceparent)
 	if o.ID == "" {
 		id, err := uuid.NewV7()
 		if err != nil {
@@ -84,6 +88,10 @@ func (c *Client) encode(o protocol.Operation) (entry, error) {
 		return entry{}, fmt.Errorf("encode: %w", err)
 	}
 	if limit := c.options.MaxOperationBytes; len(encoded) > limit {
+		if o.Traceparent != "" { // a trace never costs an operation
+			o.Traceparent = ""
+			return c.encode(o)
+		}
 		return entry{}, &protocol.FieldError{
 			Field:   "operation",
 			Problem: fmt.Sprintf("has %d bytes, encoded, the limit is %d; keep large payloads elsewhere and refer to them in data", len(encoded), limit),

@@ -73,7 +73,7 @@ func splitObject(payload []byte) ([]json.RawMessage, error) {
 			return nil, &FieldError{Field: batchName, Problem: "is given twice"}
 		case m.name == batchName && string(m.value) != "null":
 			batch = m.value
-		case fields[m.name] != nil:
+		case fields[m.name] != nil && m.name != traceparentName:
 			operationField = m.name
 		}
 	}
@@ -111,6 +111,7 @@ var fields = map[string]func(*Operation, []byte) error{
 	"ownerId":             text(func(o *Operation) *string { return &o.OwnerID }),
 	"correlationId":       text(func(o *Operation) *string { return &o.CorrelationID }),
 	"requestId":           text(func(o *Operation) *string { return &o.RequestID }),
+	traceparentName:       readTraceparent,
 	"depth":               integer(func(o *Operation) *int { return &o.Depth }),
 	"priority":            integer(func(o *Operation) *int { return &o.Priority }),
 	"fairnessKey":         text(func(o *Operation) *string { return &o.FairnessKey }),

@@ -40,6 +40,8 @@ type Event struct {
 	// OwnerID and RequestID are handed on.
 	OwnerID   string `json:"ownerId,omitempty"`
 	RequestID string `json:"requestId,omitempty"`
+	// Traceparent is that of the operations, as an Operation's.
+	Traceparent string `json:"traceparent,omitempty"`
 	// CorrelationID ties what causes each other; the event's id where it has none.
 	// Depth is that of the operations that the event becomes; see CausedBy.
 	CorrelationID string `json:"correlationId,omitempty"`
@@ -48,7 +50,7 @@ type Event struct {
 
 // eventFields are the names of an event's fields. Each is an operation's too.
 var eventFields = []string{
-	"id", "messageName", "primaryEntityType", "regardingObjectId", "data", "ownerId", "requestId", "correlationId", "depth",
+	"id", "messageName", "primaryEntityType", "regardingObjectId", "data", "ownerId", "requestId", "correlationId", "traceparent", "depth",
 }
 
 // eventType is the key of the original's type 1; a handler's type is below it.
@@ -83,7 +85,7 @@ func (e Event) Operation(handler string) Operation {
 func (e Event) fields() Operation {
 	return Operation{
 		ID: e.ID, MessageName: e.MessageName, PrimaryEntityType: e.PrimaryEntityType, RegardingObjectID: e.RegardingObjectID,
-		Data: e.Data, OwnerID: e.OwnerID, RequestID: e.RequestID, CorrelationID: e.CorrelationID, Depth: e.Depth,
+		Data: e.Data, OwnerID: e.OwnerID, RequestID: e.RequestID, CorrelationID: e.CorrelationID, Traceparent: e.Traceparent, Depth: e.Depth,
 		OperationType: eventType,
 	}
 }
@@ -128,7 +130,7 @@ func DecodeEvent(raw []byte) (e Event, unknown []string, err error) {
 	_, problems := o.set(sent)
 	e = Event{
 		ID: o.ID, MessageName: o.MessageName, PrimaryEntityType: o.PrimaryEntityType, RegardingObjectID: o.RegardingObjectID,
-		Data: o.Data, OwnerID: o.OwnerID, RequestID: o.RequestID, CorrelationID: o.CorrelationID, Depth: o.Depth,
+		Data: o.Data, OwnerID: o.OwnerID, RequestID: o.RequestID, CorrelationID: o.CorrelationID, Traceparent: o.Traceparent, Depth: o.Depth,
 	}
 	return e, unknown, join(append(problems, e.problems()...))
 }

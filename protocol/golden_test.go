@@ -47,6 +47,7 @@ func fullOperation() Operation {
 		OwnerID:             "team/billing",
 		CorrelationID:       "order-3",
 		RequestID:           "request-9",
+		Traceparent:         "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
 		Depth:               2,
 		Priority:            3,
 		FairnessKey:         "tenant-1",
@@ -235,7 +236,7 @@ func goldens() map[string]any {
 		"workflow-data.json": WorkflowData{WorkflowType: "OrderFulfilment", TaskQueue: "orders", Input: json.RawMessage(`{"order":42}`)},
 		"event.json": Event{
 			ID: "update-42", MessageName: "update", PrimaryEntityType: "account", RegardingObjectID: "42", Data: json.RawMessage(`{"name":"Zoë"}`),
-			OwnerID: "team/sales", RequestID: "request-9", CorrelationID: "order-3", Depth: 1,
+			OwnerID: "team/sales", RequestID: "request-9", CorrelationID: "order-3", Depth: 1, Traceparent: fullOperation().Traceparent,
 		},
 		"event-outcome.json": EventOutcome{Handlers: []EventHandled{
 			{Handler: "account-sync", Operation: &handle}, {Handler: "audit", Error: "dependencyToken: {ownerId} is empty"},

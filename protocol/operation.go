@@ -44,6 +44,10 @@ type Operation struct {
 	CorrelationID string `json:"correlationId,omitempty"`
 	// RequestID is the request that it came from, at most 255 bytes.
 	RequestID string `json:"requestId,omitempty"`
+	// Traceparent is the W3C trace context of the span that submitted it, version 00,
+	// 55 characters; what is none counts as absent. It is no content: a repeat from
+	// another trace is the same operation.
+	Traceparent string `json:"traceparent,omitempty"`
 	// Depth counts the operations of one correlation that led to it, from 0.
 	Depth int `json:"depth,omitempty"`
 	// Priority orders tokens and free operations, 1 (first) to 5; 0 is unset.
@@ -141,12 +145,13 @@ func (t *TypeRef) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-// ContentHash is the SHA-256 of the canonical JSON of what the caller set, in
-// hex: keys sorted, no white space, instants in UTC, numbers as written, null
-// data absent. Two submissions with one id and one hash are the same; with
+// ContentHash is the SHA-256 of the canonical JSON of what the caller set but for
+// the traceparent, in hex: keys sorted, no white space, instants in UTC, numbers as
+// written, null data absent. Two submissions with one id and one hash are the same; with
 // another hash the second is refused. It is empty where Validate refuses the
 // data or an instant.
 func (o Operation) ContentHash() string {
+	o.Traceparent = ""
 	if string(bytes.TrimSpace(o.Data)) == "null" {
 		o.Data = nil
 	}

@@ -65,7 +65,7 @@ func TestStringsAreAcceptedAtTheirLimitAndRefusedBeyond(t *testing.T) {
 // SPEC 1.2: and every string of an operation has a limit.
 func TestEveryStringHasALimit(t *testing.T) {
 	t.Parallel()
-	limited := map[string]bool{"operationType": true, "recurrencePattern": true} // and their forms
+	limited := map[string]bool{"operationType": true, "recurrencePattern": true, "traceparent": true} // and their forms
 	for _, l := range limits {
 		limited[l.field] = true
 	}

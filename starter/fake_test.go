@@ -26,12 +26,13 @@ import (
 // behind a token's head.
 type fake struct {
 	client.Client
-	options client.Options
-	records map[string]protocol.Record
-	state   protocol.SerializerState
-	queue   []protocol.Record
-	refusal error
-	signals int
+	options   client.Options
+	records   map[string]protocol.Record
+	state     protocol.SerializerState
+	queue     []protocol.Record
+	refusal   error
+	signals   int
+	submitted []any
 	// answer is that of an update with that name; sent are its arguments.
 	answer func(name string) any
 	mu     sync.Mutex
@@ -59,8 +60,11 @@ func (f *fake) dialled(_ context.Context, o client.Options) (client.Client, erro
 	return f, nil
 }
 
-func (f *fake) SignalWithStartWorkflow(context.Context, string, string, any, client.StartWorkflowOptions, any, ...any) (client.WorkflowRun, error) {
+func (f *fake) SignalWithStartWorkflow(_ context.Context, _, _ string, argument any, _ client.StartWorkflowOptions, _ any, _ ...any) (client.WorkflowRun, error) {
 	f.signals++
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.submitted = append(f.submitted, argument)
 	return nil, f.refusal
 }
 

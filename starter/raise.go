@@ -19,7 +19,10 @@ running, and no handler's error is the caller's. Choose --id yourself where the
 command may be repeated: the same id with the same content is raised once.
 
 With --wait it waits until an operation was submitted for each handler, not for
-their ends, and shows them (exit code 6: not for all of them).`
+their ends, and shows them (exit code 6: not for all of them).
+
+Where the environment has TRACEPARENT, the W3C trace context of a span, the
+operations go on that trace.`
 
 const raiseExample = `  starter raise --message update --entity account --record 42
   starter raise --message update --entity account --record 42 --data @account.json --id u1 --wait`
@@ -71,7 +74,7 @@ type raisedOutput struct {
 }
 
 func (a *app) raise(c *cobra.Command, operations *opclient.Client, e protocol.Event, wait bool) error {
-	raised, err := operations.Raise(c.Context(), e)
+	raised, err := operations.Raise(a.traced(c.Context()), e)
 	if err != nil {
 		return err
 	}

@@ -88,6 +88,7 @@ func (a *app) writeRecord(w io.Writer, found opclient.Found) {
 		{"event", r.MessageName},
 		{"correlation", r.CorrelationID},
 		{"request", r.RequestID},
+		{"trace", r.TraceID()},
 		{"depth", number(r.Depth)},
 		{"data", string(r.Data)},
 		{"result", string(r.Result)},

@@ -37,7 +37,11 @@ token. "starter show ID" says when the next one is.
 A form or limit is checked before anything is sent. Whether the worker knows the
 type, and whether the token has another operation with this id, shows with
 --wait, "starter show" and "starter token rejects". With --config a type that the
-worker's configuration does not bind is refused here, with those that it does.`
+worker's configuration does not bind is refused here, with those that it does.
+
+Where the environment has TRACEPARENT, the W3C trace context of a span, operations
+go on that trace ("starter show" prints its id), and in a file those that have no
+traceparent of their own.`
 
 const submitExample = `  starter submit --type http.request --data '{"url":"https://example.com/hook"}'
   starter submit --type http.request --token customer-42 --id a1 --data @request.json --wait
@@ -176,7 +180,7 @@ func (a *app) submitOne(c *cobra.Command, f submitFlags) error {
 		return err
 	}
 	defer closeClient()
-	handle, err := operations.Submit(c.Context(), o)
+	handle, err := operations.Submit(a.traced(c.Context()), o)
 	if err != nil {
 		return err
 	}

@@ -47,7 +47,7 @@ func (a *app) submitFile(c *cobra.Command, f submitFlags) error {
 	}
 	defer closeClient()
 	b := &batch{app: a, operations: operations, results: series{app: a}, progress: progress{progressLine: progressLine{w: a.stderr, on: a.terminal(a.stderr)}}, wait: f.wait}
-	return b.run(c.Context(), input)
+	return b.run(a.traced(c.Context()), input)
 }
 
 // fewNotes notes the first of many of one kind.

@@ -34,6 +34,9 @@ Environment:
   TEMPORAL_DEPLOYMENT_NAME, TEMPORAL_WORKER_BUILD_ID
                      both set: Worker Versioning, in which the deployment's current
                      version gets the work; neither, the default: no versioning
+  OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_TRACES_SAMPLER, OTEL_*
+                     where traces go and which are kept, as OpenTelemetry has it,
+                     with the setting traces.exporter: otlp
   SERIATIM_<SECTION>_<KEY>
                      a setting of the configuration, over the file
 

@@ -90,6 +90,7 @@ type setup struct {
 	connection client.Options
 	handlers   handlers
 	deployment worker.DeploymentOptions
+	traces     traces
 }
 
 // prepare reads the configuration and the connection's settings.
@@ -126,7 +127,11 @@ func prepare(path string) (setup, error) {
 	if connection, err = keys.DialOptions(connection); err != nil {
 		return setup{}, err
 	}
-	return setup{config: c, connection: connection, handlers: registered, deployment: version}, nil
+	made, err := newTraces(c.Traces, os.LookupEnv)
+	if err != nil {
+		return setup{}, err
+	}
+	return setup{config: c, connection: connection, handlers: registered, deployment: version, traces: made}, nil
 }
 
 // version is the module's version and the commit that it was built from.

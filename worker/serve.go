@@ -100,6 +100,7 @@ func serve(ctx context.Context, s setup, logger *slog.Logger) error {
 		return err
 	}
 	defer stop()
+	defer s.traces.begin(logger)()
 	defer context.AfterFunc(ctx, func() { h.ends(nil) })()
 	if s.config.Worker.HTTPAddress != "" {
 		s.connection.MetricsHandler = counted.handler
@@ -164,7 +165,7 @@ func newWorker(server site, s setup, gate *activities.Gate, handle bool, failed 
 		MaxRunSignals:    c.Serializer.MaxRunSignals,
 	})
 	if handle {
-		activities.Register(w, gate.Guard(s.handlers.activities))
+		activities.Register(w, activities.Traced(s.traces.provider, gate.Guard(s.handlers.activities)))
 	}
 	return w
 }

@@ -431,7 +431,7 @@ func contentOf(token string, n int64, entries []Entry) pageContent {
 func (e *Entry) complete() {
 	e.Hash = cmp.Or(e.Hash, e.Operation.ContentHash())
 	if e.Bytes == 0 {
-		e.Bytes = jsonBytes(*e) + entrySlack
+		e.Bytes = e.room()
 	}
 }
 

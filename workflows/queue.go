@@ -253,10 +253,18 @@ func (q *Queue) checkLength() error {
 // admit counts an entry in; the caller gives it its place.
 func (q *Queue) admit(entry *Entry) {
 	entry.Restrictions = q.restrictionsOf(entry.Operation.OperationType)
-	entry.Bytes = jsonBytes(*entry) + entrySlack
+	entry.Bytes = entry.room()
 	q.Counts.Accepted++
 	q.Seen.Add(entry.Operation.ID, entry.Hash)
 	q.Bytes += entry.Bytes
+}
+
+// room is what an entry may take, encoded. Its traceparent is left to the slack:
+// workers before that field dropped it, and what goes into a page must not depend
+// on which of them counts.
+func (e Entry) room() int {
+	e.Operation.Traceparent = ""
+	return jsonBytes(e) + entrySlack
 }
 
 // freeID is the id of an operation that came without one. Where somebody chose

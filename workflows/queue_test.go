@@ -139,6 +139,31 @@ func TestWhatARunHandsOverFitsOnePayload(t *testing.T) {
 	}
 }
 
+const testTrace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+// Workers of v0.1.0 dropped a traceparent, and a run may come from one of them: its
+// pages must not depend on that.
+func TestATraceContextChangesNoPage(t *testing.T) {
+	t.Parallel()
+	queues := map[string]*Queue{"": NewQueue(testToken, day), testTrace: NewQueue(testToken, day)}
+	for traceparent, q := range queues {
+		for i := range 2000 {
+			q.Submit(encode(t, protocol.Operation{ID: fmt.Sprint(i), OperationType: "a", Traceparent: traceparent}), day)
+			startPages(q)
+		}
+	}
+	with, without := queues[testTrace], queues[""]
+	require.Greater(t, len(without.Pages), 5)
+	require.Equal(t, without.Pages, with.Pages)
+	require.Equal(t, []int{without.Bytes, without.tailBytes, len(without.Front)}, []int{with.Bytes, with.tailBytes, len(with.Front)})
+	require.Less(t, len(encode(t, carried{Queue: with})), len(encode(t, carried{Queue: without}))+48<<10)
+	require.Equal(t, testTrace, with.TakeHead(day).Operation.Traceparent)
+	require.Equal(t, testTrace, with.Waiting[0].Operation.Traceparent)
+	read, err := readPage(encode(t, contentOf(testToken, 1, with.Waiting[:1])))
+	require.NoError(t, err)
+	require.Equal(t, with.Waiting[:1], read, "a page keeps it, and counts the same")
+}
+
 // longQueue has a head, so many operations behind it, and full lists of
 // everything else; its pages are started as it grows.
 func longQueue(t *testing.T, data string, operations int) *Queue {

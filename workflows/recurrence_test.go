@@ -460,6 +460,8 @@ func TestARecurrenceWhoseOccurrencesWouldNotFitIsRefused(t *testing.T) {
 	require.ErrorContains(t, checkOccurrences(o), "the limit is 262144")
 	o.Data = o.Data[200:]
 	require.NoError(t, checkOccurrences(o))
+	o.Traceparent = testTrace
+	require.NoError(t, checkOccurrences(o), "a trace is left out where it does not fit")
 }
 
 // SPEC 8.3

@@ -129,6 +129,7 @@ func recurringOperation(info *workflow.Info, submitted converter.RawValue) (o pr
 // checkOccurrences refuses what fits by itself and not with what an occurrence
 // has besides.
 func checkOccurrences(o protocol.Operation) error {
+	o.Traceparent = "" // left out of one that would be too large with it
 	encoded, err := json.Marshal(occurrenceOf(o, math.MaxInt64))
 	if err != nil {
 		return err

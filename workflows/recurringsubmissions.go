@@ -37,7 +37,7 @@ func (q *Queue) acceptRecurring(o protocol.Operation, now time.Time) {
 		return
 	}
 	entry := Entry{Operation: o, CreatedOn: now, Hash: o.ContentHash()}
-	entry.Bytes = jsonBytes(entry) + entrySlack
+	entry.Bytes = entry.room()
 	q.Seen.Add(o.ID, entry.Hash)
 	q.Bytes += entry.Bytes
 	q.Recurring = append(q.Recurring, entry)

@@ -31,6 +31,7 @@ type Config struct {
 	Files      Files      `mapstructure:"files"`
 	SMTP       SMTP       `mapstructure:"smtp"`
 	Encryption Encryption `mapstructure:"encryption"`
+	Traces     Traces     `mapstructure:"traces"`
 	// Types is the catalogue in its own order; Catalogue builds it.
 	Types []Type `mapstructure:"types"`
 	// Events are the handlers that are registered for events.
@@ -104,6 +105,16 @@ type Encryption struct {
 	// folder; default "", payloads are in the open.
 	KeyFile string `mapstructure:"keyFile"`
 }
+
+// Traces says whether spans are made of handlers.
+type Traces struct {
+	// Exporter is TracesOTLP, which sends them as the standard OTEL_* variables of the
+	// environment say, or "", the default, which makes none.
+	Exporter string `mapstructure:"exporter"`
+}
+
+// TracesOTLP is the one exporter.
+const TracesOTLP = "otlp"
 
 // Codec encrypts under the keys of encryption.keyFile; nil without one.
 func (c Config) Codec() (*codec.Codec, error) {
@@ -210,6 +221,7 @@ func (c *Config) settings() map[string]any {
 		"http.maxResponseBytes":             &c.HTTP.MaxResponseBytes,
 		"files.root":                        &c.Files.Root,
 		"encryption.keyFile":                &c.Encryption.KeyFile,
+		"traces.exporter":                   &c.Traces.Exporter,
 	}
 }
 

@@ -45,6 +45,7 @@ func (c Config) Validate() error {
 		within("serializer.maxRunEvents", c.Serializer.MaxRunEvents, 10, maxRunEvents),
 		within("serializer.maxRunSignals", c.Serializer.MaxRunSignals, 1, maxRunSignals),
 		within("http.maxResponseBytes", c.HTTP.MaxResponseBytes, 1, protocol.MaxResultBytes),
+		validExporter("traces.exporter", c.Traces.Exporter),
 		c.validateConnections(),
 		c.validateDatabases(),
 		c.validateMailServers(),
@@ -68,6 +69,14 @@ func validInterval(key string, interval time.Duration) error {
 		return nil
 	}
 	return within(key, interval, minSurveyInterval, maxSurveyInterval)
+}
+
+// validExporter checks that it is one; "" is none.
+func validExporter(key, exporter string) error {
+	if exporter == "" || exporter == TracesOTLP {
+		return nil
+	}
+	return fmt.Errorf(`%s: %q is neither "" nor %q`, key, exporter, TracesOTLP)
 }
 
 // validAddress checks that it can be listened on; "" is none.

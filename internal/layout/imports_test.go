@@ -20,6 +20,7 @@ const (
 	root   = "../.."
 	sdk    = "go.temporal.io/sdk"
 	server = "go.temporal.io/server"
+	otel   = "go.opentelemetry.io/otel"
 )
 
 // pkg is a package as "go list" describes it.
@@ -219,6 +220,11 @@ var rules = []rule{
 		name:  "only a worker sees workflows and activities both",
 		check: onlyTheseSeeBoth("worker", "internal/e2e", "internal/chaos", "internal/backlog", "internal/bench", "examples"),
 		red:   map[string][]string{module + "/internal/config": {module + "/workflows", module + "/activities/mail"}},
+	},
+	{
+		name:  "only the worker makes and sends spans: libraries and the CLI see OpenTelemetry's API",
+		check: neverImports([]string{"protocol", "catalogue", "workflows", "activities", "opclient", "starter", "codec"}, otel+"/sdk", otel+"/exporters", "go.opentelemetry.io/proto"),
+		red:   map[string][]string{module + "/activities": {otel + "/sdk/trace"}},
 	},
 	{
 		name:  "nothing imports the Temporal server",

@@ -13,6 +13,8 @@ export interface Operation {
   readonly dependencyToken?: string;
   readonly ownerId?: string;
   readonly correlationId?: string;
+  /** The W3C trace context of the span that submitted it. */
+  readonly traceparent?: string;
   readonly depth?: number;
   readonly data?: unknown;
 }
