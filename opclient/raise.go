@@ -134,7 +134,7 @@ func (r *Raised) Wait(ctx context.Context) (outcome protocol.EventOutcome, err e
 // as the server's index has it; those that queue are not among them. It needs our
 // search attributes in the namespace.
 func (c *Client) CountOpen(ctx context.Context, kind protocol.TypeRef) (int64, error) {
-	clauses, err := Filter{Type: string(kind), open: true}.clauses()
+	clauses, err := Filter{Type: string(kind), open: true}.clauses(c.options.AttributeNames)
 	if err != nil {
 		return 0, err
 	}
