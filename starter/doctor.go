@@ -116,6 +116,7 @@ func (d *doctor) examine(ctx context.Context, file string) error {
 		if d.checkNamespace(ctx) {
 			d.checkClock(ctx)
 			d.checkAttributes(ctx)
+			d.checkEncryption(ctx)
 			d.checkWorkers(ctx, queues)
 			d.checkLimits(ctx)
 			d.tellWebUI()
@@ -201,6 +202,7 @@ func (d *doctor) checkConfig(file string) (queues map[string][]string) {
 		d.taskQueue = c.TaskQueue
 		d.ok(check, fmt.Sprintf("%s: task queue %q, %s of operation", file, c.TaskQueue, plural(len(c.Types), "type")))
 	}
+	d.compareKeys(file, c)
 	d.app.configNames = c.AttributeNames()
 	queues = make(map[string][]string)
 	for _, t := range c.Types {
