@@ -108,10 +108,11 @@ func (c *Client) checkRaised(ctx context.Context, e protocol.Event) error {
 }
 
 // Wait waits until an operation was submitted for each handler, and answers which;
-// a worker has to be there. Where one could not be, EventHandled.Error says why. A
+// a worker has to be there. It waits on while the server does not answer: give ctx a
+// deadline to give up. Where one could not be, EventHandled.Error says why. A
 // *protocol.Refusal is that of an event that the worker does not take.
 func (r *Raised) Wait(ctx context.Context) (outcome protocol.EventOutcome, err error) {
-	err = r.client.retry(ctx, func() error {
+	err = r.client.persist(ctx, func() error {
 		return r.client.temporal.GetWorkflow(ctx, r.WorkflowID, "").Get(ctx, &outcome)
 	})
 	var failed *temporal.ApplicationError
