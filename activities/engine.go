@@ -16,7 +16,8 @@ import (
 // RegisterEngine adds the engine's own activities to a worker that polls the
 // workflows' task queue with protocol.EngineTaskQueueSuffix. A worker of its own
 // keeps handlers that are busy from holding them up. rebuilder holds
-// workflows.RebuildToken, RunLookedBack and KeepInPages.
+// workflows.RebuildToken, RunLookedBack and KeepInPages, and the names of the search
+// attributes where they are not the default ones.
 func RegisterEngine(w Registry, c client.Client, rebuilder Rebuilder) {
 	e := &engine{client: c, rebuilder: rebuilder, looks: newLooks(c)}
 	for name, definition := range map[string]any{
@@ -34,7 +35,7 @@ func RegisterEngine(w Registry, c client.Client, rebuilder Rebuilder) {
 	} {
 		w.RegisterActivityWithOptions(definition, activity.RegisterOptions{Name: name})
 	}
-	opclient.Occurrences{Temporal: c}.Register(w)
+	opclient.Occurrences{Temporal: c, AttributeNames: rebuilder.AttributeNames}.Register(w)
 }
 
 // engine does for workflows what they cannot do themselves.

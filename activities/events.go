@@ -15,7 +15,7 @@ import (
 func (e *engine) submitForEvent(ctx context.Context, operations []protocol.Operation) ([]protocol.Handle, error) {
 	client := opclient.New(e.client, opclient.Options{
 		TaskQueue:         strings.TrimSuffix(activity.GetInfo(ctx).TaskQueue, protocol.EngineTaskQueueSuffix),
-		MaxOperationBytes: protocol.MaxOperationBytes,
+		MaxOperationBytes: protocol.MaxOperationBytes, AttributeNames: e.rebuilder.AttributeNames,
 	})
 	return opclient.Activities{Client: client}.Submit(ctx, operations)
 }

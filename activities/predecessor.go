@@ -31,6 +31,9 @@ type Rebuilder struct {
 	// KeepInPages puts what does not fit one payload of such a state into pages,
 	// which start starts; with start nil it only leaves it out.
 	KeepInPages func(state any, start func(workflowID string, content any) (runID string, err error)) (any, error)
+	// AttributeNames are those of workflows.Options, for the operations that the
+	// engine starts.
+	AttributeNames protocol.AttributeNames
 }
 
 // findPredecessor looks for the run of this workflow id before the one that

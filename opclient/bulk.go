@@ -144,7 +144,7 @@ func (c *Client) Select(ctx context.Context, f Filter, action protocol.Action) (
 		selected = append(selected, found)
 		return true
 	}}
-	if l.clauses, err = f.clauses(); err == nil {
+	if l.clauses, err = f.clauses(c.options.AttributeNames); err == nil {
 		err = l.run(ctx)
 	}
 	if err != nil {

@@ -46,6 +46,10 @@ type Options struct {
 	// Parallel is how many signals SubmitMany has in flight, how many serializers
 	// are asked at once, and how many pages of long queues are read; default 16.
 	Parallel int
+	// AttributeNames are the names that the namespace has for search attributes of
+	// Seriatim: those of the workers' searchAttributes.names. Others find nothing.
+	// Default: the names that they have in protocol.
+	AttributeNames protocol.AttributeNames
 	// DataConverter is the one that the Temporal client was dialled with;
 	// default the SDK's.
 	DataConverter converter.DataConverter

@@ -47,26 +47,27 @@ func (c *Client) describedRecord(ctx context.Context, there *workflowservice.Des
 
 // indexedRecord is what the server's index says of an execution.
 func (c *Client) indexedRecord(info *workflowpb.WorkflowExecutionInfo) protocol.Record {
-	memo, attributes := info.GetMemo(), info.GetSearchAttributes().GetIndexedFields()
+	memo, fields := info.GetMemo(), info.GetSearchAttributes().GetIndexedFields()
+	indexed := func(attribute string) *commonpb.Payload { return fields[c.options.AttributeNames.Of(attribute)] }
 	record := protocol.Record{CreatedOn: instant(info.GetStartTime()), CompletedOn: instant(info.GetCloseTime())}
 	record.ID, _ = protocol.OperationID(info.GetExecution().GetWorkflowId())
 	record.RecurrenceOf, record.Occurrence, _ = protocol.ParseOccurrenceID(record.ID)
 	record.Name = c.memoString(memo, protocol.NameMemo)
 	record.OperationType = protocol.TypeRef(c.memoString(memo, protocol.TypeMemo))
 	if record.OperationType == "" {
-		record.OperationType = protocol.TypeRef(c.decodeString(attributes[protocol.OperationTypeAttribute]))
+		record.OperationType = protocol.TypeRef(c.decodeString(indexed(protocol.OperationTypeAttribute)))
 	}
 	record.DependencyToken = c.memoString(memo, protocol.TokenMemo)
 	c.decode(memo.GetFields()[protocol.SequenceMemo], &record.Sequence)
 	record.Restrictions = c.restrictionsOf(info)
-	record.OwnerID = c.decodeString(attributes[protocol.OperationOwnerAttribute])
-	record.CorrelationID = c.decodeString(attributes[protocol.CorrelationIDAttribute])
-	record.RegardingObjectID = c.decodeString(attributes[protocol.RegardingObjectAttribute])
+	record.OwnerID = c.decodeString(indexed(protocol.OperationOwnerAttribute))
+	record.CorrelationID = c.decodeString(indexed(protocol.CorrelationIDAttribute))
+	record.RegardingObjectID = c.decodeString(indexed(protocol.RegardingObjectAttribute))
 	var until time.Time
-	if c.decode(attributes[protocol.PostponeUntilAttribute], &until) {
+	if c.decode(indexed(protocol.PostponeUntilAttribute), &until) {
 		record.PostponeUntil = &until
 	}
-	record.StatusCode = indexedStatus(info.GetStatus(), c.decodeString(attributes[protocol.OperationStatusAttribute]))
+	record.StatusCode = indexedStatus(info.GetStatus(), c.decodeString(indexed(protocol.OperationStatusAttribute)))
 	record.StateCode = record.StatusCode.State()
 	if record.StatusCode == protocol.Waiting && record.PostponeUntil != nil {
 		record.SuspendReason = protocol.SuspendPostponed

@@ -39,8 +39,19 @@ func TestIndexedStatus(t *testing.T) {
 
 func TestIndexedRecord(t *testing.T) {
 	t.Parallel()
+	names := protocol.AttributeNames{protocol.OperationStatusAttribute: "AcmeStatus", protocol.PostponeUntilAttribute: "AcmeUntil"}
+	for name, o := range map[string]Options{"default names": {}, "other names": {AttributeNames: names}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			requireIndexedRecord(t, o)
+		})
+	}
+}
+
+func requireIndexedRecord(t *testing.T, o Options) {
+	t.Helper()
 	begin := time.Date(2030, 1, 31, 8, 0, 0, 0, time.UTC)
-	record := New(nil, Options{}).indexedRecord(&workflowpb.WorkflowExecutionInfo{
+	record := New(nil, o).indexedRecord(&workflowpb.WorkflowExecutionInfo{
 		Execution: &commonpb.WorkflowExecution{WorkflowId: protocol.OperationWorkflowID("a")},
 		Status:    enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING,
 		StartTime: timestamppb.New(begin),
@@ -48,8 +59,8 @@ func TestIndexedRecord(t *testing.T) {
 			protocol.TokenMemo: "customer-42", protocol.SequenceMemo: 7, protocol.NameMemo: "n", protocol.TypeMemo: "x",
 		})},
 		SearchAttributes: &commonpb.SearchAttributes{IndexedFields: encoded(t, map[string]any{
-			protocol.OperationStatusAttribute: "Waiting", protocol.OperationOwnerAttribute: "me",
-			protocol.PostponeUntilAttribute: begin.Add(time.Hour),
+			o.AttributeNames.Of(protocol.OperationStatusAttribute): "Waiting", o.AttributeNames.Of(protocol.OperationOwnerAttribute): "me",
+			o.AttributeNames.Of(protocol.PostponeUntilAttribute): begin.Add(time.Hour),
 		})},
 	})
 	until := begin.Add(time.Hour)

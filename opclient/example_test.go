@@ -58,6 +58,36 @@ func ExampleClient_Submit_again() {
 	}
 }
 
+// Count what is refused before it is sent, under the reasons of the workers' metric
+// seriatim_operations_refused_total. A *protocol.FieldError names the field, and
+// protocol.CodeOf the code where the rule has one.
+func ExampleClient_Submit_refused() {
+	operations := opclient.New(nil, opclient.Options{}) // nothing below is sent
+	refused := map[string]int{}
+	for _, o := range []protocol.Operation{
+		{ID: "a"}, // without a type
+		{ID: "b", OperationType: "report", Data: json.RawMessage(`"` + strings.Repeat("x", 64<<10) + `"`)},
+		{ID: "c", OperationType: "report", RecurrencePattern: "FREQ=SECONDLY"},
+	} {
+		_, err := operations.Submit(context.Background(), o)
+		var field *protocol.FieldError
+		var refusal *protocol.Refusal
+		switch {
+		case errors.As(err, &refusal):
+			refused[refusal.Type]++
+		case errors.As(err, &field):
+			refused[protocol.ErrTypeInvalidOperation]++
+			fmt.Printf("%s %q\n", field.Field, protocol.CodeOf(err))
+		}
+	}
+	fmt.Println(refused)
+	// Output:
+	// operationType ""
+	// operation ""
+	// recurrencePattern "80040246"
+	// map[InvalidOperation:3]
+}
+
 // Submit a file of any length, and report each line that is not accepted.
 func ExampleClient_SubmitMany() {
 	var operations *opclient.Client // opclient.New(…)

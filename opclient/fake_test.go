@@ -42,7 +42,9 @@ type fake struct {
 	list        func(query string) ([]*workflowpb.WorkflowExecutionInfo, error)
 	input       protocol.Operation
 	closed      error
-	service     workflowservice.WorkflowServiceClient
+	// cut is what an answer to a wait for a workflow's end is in place of closed.
+	cut     func() error
+	service workflowservice.WorkflowServiceClient
 	// pollers is how many workers poll.
 	pollers int
 	// histories are the events of workflows other than that of input; one without
@@ -167,6 +169,11 @@ func (f *fake) DescribeTaskQueue(context.Context, string, enumspb.TaskQueueType)
 }
 
 func (f *fake) GetWorkflow(context.Context, string, string) client.WorkflowRun {
+	if f.cut != nil {
+		if err := f.cut(); err != nil {
+			return run{err: err}
+		}
+	}
 	return run{err: f.closed, outcome: f.raised}
 }
 

@@ -51,12 +51,12 @@ type clause struct {
 	match  func(protocol.Record) bool
 }
 
-// clauses are the conditions of a filter.
-func (f Filter) clauses() ([]clause, error) {
+// clauses are the conditions of a filter in a namespace with those names.
+func (f Filter) clauses(names protocol.AttributeNames) ([]clause, error) {
 	list := []clause{{query: fmt.Sprintf("WorkflowType IN (%s, %s)", protocol.QuoteForQuery(protocol.OperationWorkflow), protocol.QuoteForQuery(protocol.RecurrenceWorkflow))}}
 	equal := func(attribute, value, wanted string, remembered bool, of func(protocol.Record) string) {
 		list = append(list, clause{
-			query: attribute + " = " + protocol.QuoteForQuery(value), attribute: attribute, remembered: remembered, unsafe: !protocol.IsExactInQuery(value),
+			query: names.InQuery(attribute) + " = " + protocol.QuoteForQuery(value), attribute: names.Of(attribute), remembered: remembered, unsafe: !protocol.IsExactInQuery(value),
 			match: func(r protocol.Record) bool { return of(r) == wanted },
 		})
 	}
@@ -85,7 +85,7 @@ func (f Filter) clauses() ([]clause, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(list, statusClauses(status)...), nil
+	return append(list, statusClauses(status, names)...), nil
 }
 
 // running are the executions that have not closed.
@@ -101,7 +101,7 @@ func (f Filter) matchesQueued(r protocol.Record) bool {
 
 // statusClauses combine Temporal's own status with the coarse attribute, which
 // closed workflows keep as it was.
-func statusClauses(status protocol.StatusCode) []clause {
+func statusClauses(status protocol.StatusCode, names protocol.AttributeNames) []clause {
 	execution := map[protocol.StatusCode]string{
 		protocol.Succeeded: "ExecutionStatus = 'Completed'",
 		protocol.Failed:    "ExecutionStatus IN ('Failed', 'TimedOut')",
@@ -111,8 +111,8 @@ func statusClauses(status protocol.StatusCode) []clause {
 		return []clause{{query: query}}
 	}
 	return []clause{running, {
-		query:     protocol.OperationStatusAttribute + " = " + protocol.QuoteForQuery(status.String()),
-		attribute: protocol.OperationStatusAttribute, remembered: true,
+		query:     names.InQuery(protocol.OperationStatusAttribute) + " = " + protocol.QuoteForQuery(status.String()),
+		attribute: names.Of(protocol.OperationStatusAttribute), remembered: true,
 		match: func(r protocol.Record) bool { return r.StatusCode == status },
 	}}
 }

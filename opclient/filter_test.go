@@ -12,6 +12,7 @@ func TestVisibilityQuery(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		filter       Filter
+		names        protocol.AttributeNames
 		attributes   bool
 		query        string
 		keeps, drops protocol.Record
@@ -24,6 +25,11 @@ func TestVisibilityQuery(t *testing.T) {
 		"running ones by both": {
 			filter: Filter{Status: "Waiting"}, attributes: true,
 			query: `WorkflowType IN ('Operation', 'Recurrence') AND ExecutionStatus = 'Running' AND OperationStatus = 'Waiting'`,
+		},
+		"by the namespace's names": {
+			filter: Filter{Status: "Waiting", Token: "t", Type: "x", Owner: "me"}, attributes: true,
+			names: protocol.AttributeNames{"OperationStatus": "AcmeStatus", "DependencyToken": "Order", "OperationOwner": "acme-owner"},
+			query: "WorkflowType IN ('Operation', 'Recurrence') AND `Order` = 't' AND OperationType = 'x' AND `acme-owner` = 'me' AND ExecutionStatus = 'Running' AND `AcmeStatus` = 'Waiting'",
 		},
 		"values cannot leave their quotes": {
 			filter: Filter{Type: "x' OR WorkflowType='Y", Owner: "o'hara", Token: "t"}, attributes: true,
@@ -43,7 +49,7 @@ func TestVisibilityQuery(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			clauses, err := test.filter.clauses()
+			clauses, err := test.filter.clauses(test.names)
 			require.NoError(t, err)
 			query, match, err := visibilityQuery(clauses, test.attributes)
 			require.NoError(t, err)
@@ -58,10 +64,10 @@ func TestVisibilityQuery(t *testing.T) {
 
 func TestVisibilityQueryRefusesWhatItCannotDecide(t *testing.T) {
 	t.Parallel()
-	clauses, err := Filter{Owner: "o"}.clauses()
+	clauses, err := Filter{Owner: "o"}.clauses(protocol.AttributeNames{protocol.OperationOwnerAttribute: "AcmeOwner"})
 	require.NoError(t, err)
 	_, _, err = visibilityQuery(clauses, false)
-	require.ErrorContains(t, err, "OperationOwner")
-	_, err = Filter{Status: "done"}.clauses()
+	require.ErrorContains(t, err, "AcmeOwner")
+	_, err = Filter{Status: "done"}.clauses(nil)
 	require.ErrorContains(t, err, `status "done" is not one of`)
 }

@@ -201,6 +201,49 @@ func TestWaitGoesOnWithoutAWorker(t *testing.T) {
 	})
 }
 
+// A proxy that cuts a long poll now and then, or a server that is away for long,
+// does not end a wait.
+func TestWaitGoesOnWhereTheServerDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		cut := serviceerror.NewInternal("server closed the stream without sending trailers")
+		var notices []string
+		looks, polls, away := 0, 0, time.Now().Add(10*time.Minute)
+		f := &fake{
+			describe: func(id string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+				if looks++; looks == 1 {
+					return nil, cut
+				}
+				if time.Now().Before(away) {
+					return nil, serviceerror.NewUnavailable("connection refused")
+				}
+				return execution(id, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, nil), nil
+			},
+			cut: func() error {
+				if polls++; polls > 3 {
+					return nil
+				}
+				time.Sleep(time.Hour)
+				return cut
+			},
+			query: func(context.Context, string, string, []any) (any, error) { return record("b", protocol.Succeeded), nil },
+		}
+		c := opclient.New(f, opclient.Options{Notice: func(text string) { notices = append(notices, text) }})
+		found, err := c.Wait(t.Context(), "b", "")
+		require.NoError(t, err)
+		require.Equal(t, protocol.Succeeded, found.StatusCode)
+		require.Equal(t, 4, polls)
+		require.Len(t, notices, 1)
+		require.Contains(t, notices[0], "does not answer")
+
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		away = time.Now().Add(time.Hour)
+		_, err = c.Wait(ctx, "b", "")
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+	})
+}
+
 // A serializer that has not read its submissions yet is no reason to give up.
 func TestHandleWaitsForASerializerToRead(t *testing.T) {
 	t.Parallel()

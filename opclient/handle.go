@@ -47,7 +47,7 @@ func (h *Handle) Wait(ctx context.Context) (Found, error) {
 	if err != nil || h.contentHash == "" {
 		return found, about("wait for", h.ID, err)
 	}
-	return found, h.client.checkDuplicate(ctx, h.ID, h.contentHash)
+	return found, h.client.persist(ctx, func() error { return h.client.checkDuplicate(ctx, h.ID, h.contentHash) })
 }
 
 // Cancel cancels the operation; see [Client.Cancel].

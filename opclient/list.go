@@ -23,7 +23,7 @@ import (
 // they are filtered here, which is slow, and told to Options.Notice.
 func (c *Client) List(ctx context.Context, f Filter) iter.Seq2[Found, error] {
 	return func(yield func(Found, error) bool) {
-		clauses, err := f.clauses()
+		clauses, err := f.clauses(c.options.AttributeNames)
 		if err != nil {
 			yield(Found{}, err)
 			return

@@ -21,6 +21,8 @@ import (
 type Occurrences struct {
 	// Temporal is the worker's client.
 	Temporal client.Client
+	// AttributeNames are as in Options.
+	AttributeNames protocol.AttributeNames
 }
 
 // Register adds the activities to a worker, by their names in protocol.
@@ -40,7 +42,7 @@ func (o Occurrences) client(ctx context.Context, identity string) *Client {
 	info := activity.GetInfo(ctx)
 	return New(o.Temporal, Options{
 		TaskQueue: strings.TrimSuffix(info.TaskQueue, protocol.EngineTaskQueueSuffix), Namespace: info.Namespace,
-		MaxOperationBytes: protocol.MaxOperationBytes, Identity: identity,
+		MaxOperationBytes: protocol.MaxOperationBytes, Identity: identity, AttributeNames: o.AttributeNames,
 	})
 }
 

@@ -115,10 +115,11 @@ func (c *Client) checkRaised(ctx context.Context, e protocol.Event) error {
 }
 
 // Wait waits until an operation was submitted for each handler, and answers which;
-// a worker has to be there. Where one could not be, EventHandled.Error says why. A
+// a worker has to be there. It waits on while the server does not answer: give ctx a
+// deadline to give up. Where one could not be, EventHandled.Error says why. A
 // *protocol.Refusal is that of an event that the worker does not take.
 func (r *Raised) Wait(ctx context.Context) (outcome protocol.EventOutcome, err error) {
-	err = r.client.retry(ctx, func() error {
+	err = r.client.persist(ctx, func() error {
 		return r.client.temporal.GetWorkflow(ctx, r.WorkflowID, "").Get(ctx, &outcome)
 	})
 	var failed *temporal.ApplicationError
@@ -141,7 +142,7 @@ func (r *Raised) Wait(ctx context.Context) (outcome protocol.EventOutcome, err e
 // as the server's index has it; those that queue are not among them. It needs our
 // search attributes in the namespace.
 func (c *Client) CountOpen(ctx context.Context, kind protocol.TypeRef) (int64, error) {
-	clauses, err := Filter{Type: string(kind), open: true}.clauses()
+	clauses, err := Filter{Type: string(kind), open: true}.clauses(c.options.AttributeNames)
 	if err != nil {
 		return 0, err
 	}

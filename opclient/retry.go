@@ -3,6 +3,7 @@ package opclient
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"time"
@@ -89,6 +90,38 @@ func (c *Client) retry(between context.Context, call func() error) error {
 		if class == final || time.Since(failing) >= c.options.RetryFor || !pause(between, jitter(wait)) {
 			return lastError(err, class, unsure)
 		}
+	}
+}
+
+// persist repeats call for as long as ctx lasts where the server does not answer,
+// and tells so once: a proxy that cuts a long poll, or a server that restarts, does
+// not end a wait. The error is final, or that of ctx.
+func (c *Client) persist(ctx context.Context, call func() error) error {
+	wait, told := firstBackoff, false
+	for {
+		begin := time.Now()
+		err := call()
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
+			return ctx.Err()
+		}
+		var unattended *NoWorkerError
+		if classify(err) == final || errors.As(err, &unattended) {
+			return err
+		}
+		if !told {
+			c.options.Notice(fmt.Sprintf("waiting on: the server does not answer: %v", err))
+			told = true
+		}
+		if time.Since(begin) > lastBackoff {
+			wait = firstBackoff // it answered for a while
+		}
+		if !pause(ctx, jitter(wait)) {
+			return ctx.Err()
+		}
+		wait = min(2*wait, lastBackoff)
 	}
 }
 

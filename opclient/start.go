@@ -93,16 +93,16 @@ func startSummary(o protocol.Operation) string {
 
 // startAttributes are what filters find the operation by.
 func (c *Client) startAttributes(o protocol.Operation, now time.Time) temporal.SearchAttributes {
-	status := protocol.InProgress
+	names, status := c.options.AttributeNames, protocol.InProgress
 	var updates []temporal.SearchAttributeUpdate
 	if start := o.RecurrenceStartTime; start != nil && start.After(now) {
 		status = protocol.Waiting
 	}
 	if o.PostponeUntil != nil && o.PostponeUntil.After(now) {
 		status = protocol.Waiting
-		updates = append(updates, temporal.NewSearchAttributeKeyTime(protocol.PostponeUntilAttribute).ValueSet(*o.PostponeUntil))
+		updates = append(updates, temporal.NewSearchAttributeKeyTime(names.Of(protocol.PostponeUntilAttribute)).ValueSet(*o.PostponeUntil))
 	}
-	for _, keyword := range []struct{ name, value string }{
+	for _, keyword := range []struct{ attribute, value string }{
 		{protocol.OperationTypeAttribute, c.typeKey(o.OperationType)},
 		{protocol.OperationStatusAttribute, status.String()},
 		{protocol.OperationOwnerAttribute, o.OwnerID},
@@ -111,7 +111,7 @@ func (c *Client) startAttributes(o protocol.Operation, now time.Time) temporal.S
 		{protocol.DependencyTokenAttribute, tokenKey(o)},
 	} {
 		if keyword.value != "" {
-			updates = append(updates, temporal.NewSearchAttributeKeyKeyword(keyword.name).ValueSet(keyword.value))
+			updates = append(updates, temporal.NewSearchAttributeKeyKeyword(names.Of(keyword.attribute)).ValueSet(keyword.value))
 		}
 	}
 	return temporal.NewSearchAttributes(updates...)

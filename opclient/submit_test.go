@@ -14,6 +14,7 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
 
 	"github.com/seriatim-go/seriatim/catalogue"
 	"github.com/seriatim-go/seriatim/opclient"
@@ -88,6 +89,22 @@ func TestSubmitStartsAnOperationWithoutAToken(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, protocol.OperationWorkflowID("a"), handle.WorkflowID)
 	require.False(t, handle.Duplicate)
+}
+
+func TestSubmitSetsAttributesByTheNamespacesNames(t *testing.T) {
+	t.Parallel()
+	until := time.Now().Add(time.Hour)
+	f := &fake{start: func(s client.StartWorkflowOptions, _ protocol.Operation) error {
+		status, _ := s.TypedSearchAttributes.GetKeyword(temporal.NewSearchAttributeKeyKeyword("AcmeStatus"))
+		require.Equal(t, "Waiting", status)
+		require.True(t, s.TypedSearchAttributes.ContainsKey(temporal.NewSearchAttributeKeyTime("AcmeUntil")))
+		require.True(t, s.TypedSearchAttributes.ContainsKey(temporal.NewSearchAttributeKeyKeyword("OperationType")))
+		require.Equal(t, 3, s.TypedSearchAttributes.Size())
+		return nil
+	}}
+	names := protocol.AttributeNames{protocol.OperationStatusAttribute: "AcmeStatus", protocol.PostponeUntilAttribute: "AcmeUntil"}
+	_, err := opclient.New(f, opclient.Options{AttributeNames: names}).Submit(t.Context(), protocol.Operation{OperationType: "x", PostponeUntil: &until})
+	require.NoError(t, err)
 }
 
 func TestSubmitRemembersThatTheNamespaceHasNoAttributes(t *testing.T) {

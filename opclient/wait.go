@@ -23,7 +23,8 @@ const (
 // Wait waits until the operation is Completed and answers its final record,
 // whatever the outcome: look at StatusCode. While it queues, its serializer is
 // asked every 1 s to 30 s; from its start on, the end is known at once. It waits
-// on without a worker, and says so to Options.Notice.
+// on without a worker, and while the server does not answer, and says so to
+// Options.Notice: give ctx a deadline to give up.
 //
 // ErrNotFound says that nothing is known of it; a submission that the
 // serializer refused is answered as that *protocol.Refusal. When ctx is done its
@@ -40,14 +41,18 @@ func (c *Client) Wait(ctx context.Context, id, token string) (Found, error) {
 	return found, about("wait for", id, err)
 }
 
-func (c *Client) wait(ctx context.Context, id, token string, patience time.Duration) (Found, error) {
-	if err := c.awaitStart(ctx, id, token, patience); err != nil {
-		return Found{}, err
-	}
-	if err := c.awaitEnd(ctx, id); err != nil {
-		return Found{}, err
-	}
-	return c.find(ctx, id, token)
+func (c *Client) wait(ctx context.Context, id, token string, patience time.Duration) (found Found, err error) {
+	err = c.persist(ctx, func() error {
+		if err := c.awaitStart(ctx, id, token, patience); err != nil {
+			return err
+		}
+		if err := c.awaitEnd(ctx, id); err != nil {
+			return err
+		}
+		found, err = c.find(ctx, id, token)
+		return err
+	})
+	return found, err
 }
 
 // awaitStart polls until the operation has a workflow of its own. That nothing

@@ -154,37 +154,6 @@ const (
 	FindQueryName = "find"
 )
 
-// Search attributes. All are optional: a namespace without them works, and
-// only the filters that need them are missing.
-const (
-	DependencyTokenAttribute = "DependencyToken"
-	OperationTypeAttribute   = "OperationType"
-	OperationStatusAttribute = "OperationStatus"
-	OperationOwnerAttribute  = "OperationOwner"
-	CorrelationIDAttribute   = "CorrelationId"
-	RegardingObjectAttribute = "RegardingObject"
-	PostponeUntilAttribute   = "PostponeUntil"
-	QueueDepthAttribute      = "QueueDepth"
-)
-
-// HeldStatus is the OperationStatus of a Serializer whose token is held, by a person
-// or since an operation failed; otherwise a Serializer has none.
-const HeldStatus = "Held"
-
-// SearchAttributes lists every search attribute with its Temporal type.
-func SearchAttributes() map[string]string {
-	return map[string]string{
-		DependencyTokenAttribute: "Keyword",
-		OperationTypeAttribute:   "Keyword",
-		OperationStatusAttribute: "Keyword",
-		OperationOwnerAttribute:  "Keyword",
-		CorrelationIDAttribute:   "Keyword",
-		RegardingObjectAttribute: "Keyword",
-		PostponeUntilAttribute:   "Datetime",
-		QueueDepthAttribute:      "Int",
-	}
-}
-
 // Memo keys of an Operation execution: what describe shows without a worker.
 const (
 	// ContentHashMemo is the hex ContentHash of the submission, by which a

@@ -2,11 +2,14 @@ package main
 
 import (
 	"cmp"
+	"maps"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/seriatim-go/seriatim/catalogue"
 	"github.com/seriatim-go/seriatim/internal/config"
+	"github.com/seriatim-go/seriatim/protocol"
 )
 
 // configFlag is the flag that names the worker's configuration, of a command that
@@ -27,7 +30,30 @@ func (a *app) configured(path string) (*catalogue.Catalogue, error) {
 	if err != nil {
 		return nil, err
 	}
+	a.configNames = c.AttributeNames()
 	return c.Catalogue()
+}
+
+// namesFlag is the flag that names search attributes.
+func namesFlag(flags *pflag.FlagSet, names *map[string]string) {
+	flags.StringToStringVar(names, "search-attribute-names", nil,
+		"search attributes with another name in the namespace, OperationStatus=NAME,…; default --config where the command has it, else $"+
+			config.EnvName("searchAttributes.names.OperationStatus")+" and so on")
+}
+
+// names are the names of the search attributes: those of the flag over those of the
+// worker's configuration, which has those of the environment, or of the environment
+// alone.
+func (a *app) names() (protocol.AttributeNames, error) {
+	names := maps.Clone(a.configNames)
+	if names == nil {
+		names = config.AttributeNamesFrom(a.environment.LookupEnv)
+	}
+	maps.Copy(names, a.attributeNames)
+	if err := names.Validate(); err != nil {
+		return nil, usagef("%w", err)
+	}
+	return names, nil
 }
 
 // catalogueOf is configured for a command that goes without a file: nil then.

@@ -85,10 +85,7 @@ func (f *connectionFlags) options(flags *pflag.FlagSet, environment envconfig.En
 
 // encrypted has the client use the keys that were named, if any.
 func (f *connectionFlags) encrypted(options client.Options, environment envconfig.EnvLookup) (client.Options, error) {
-	path := f.keyFile
-	if path == "" {
-		path, _ = environment.LookupEnv(codec.KeyFileVariable)
-	}
+	path := f.keyPath(environment)
 	if path == "" {
 		return options, nil
 	}
@@ -97,6 +94,15 @@ func (f *connectionFlags) encrypted(options client.Options, environment envconfi
 		return client.Options{}, err
 	}
 	return keys.DialOptions(options)
+}
+
+// keyPath is the key file that was named, empty for none.
+func (f *connectionFlags) keyPath(environment envconfig.EnvLookup) string {
+	if f.keyFile != "" {
+		return f.keyFile
+	}
+	path, _ := environment.LookupEnv(codec.KeyFileVariable)
+	return path
 }
 
 // defaultIdentity names the person rather than the process, as the temporal

@@ -11,12 +11,14 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/seriatim-go/seriatim/internal/config"
+	"github.com/seriatim-go/seriatim/protocol"
 )
 
 const doctorHelp = `Look at everything that operations need, and say what to do about what is not
 right: the connection, the server and its clock, the namespace, the search
-attributes, the workers of both task queues, limits, and with --config the
-worker's configuration and the task queues that it names.
+attributes, whether this command line encrypts and reads what is encrypted, the
+workers of both task queues, limits, and with --config the worker's configuration
+and the task queues that it names.
 
 One line for each check:
   ok    as it should be
@@ -91,6 +93,7 @@ type doctor struct {
 	temporal  client.Client
 	results   series
 	taskQueue string
+	names     protocol.AttributeNames
 
 	// ahead is by how much the server's clock is ahead of ours, where that is known.
 	ahead          time.Duration
@@ -103,11 +106,17 @@ type doctor struct {
 // is not about the server: it was interrupted, or cannot print.
 func (d *doctor) examine(ctx context.Context, file string) error {
 	queues := d.checkConfig(file)
+	names, err := d.app.names()
+	if err != nil {
+		return err
+	}
+	d.names = names
 	if d.checkConnection() && d.checkServer(ctx) {
 		defer d.temporal.Close()
 		if d.checkNamespace(ctx) {
 			d.checkClock(ctx)
 			d.checkAttributes(ctx)
+			d.checkEncryption(ctx)
 			d.checkWorkers(ctx, queues)
 			d.checkLimits(ctx)
 			d.tellWebUI()
@@ -193,6 +202,8 @@ func (d *doctor) checkConfig(file string) (queues map[string][]string) {
 		d.taskQueue = c.TaskQueue
 		d.ok(check, fmt.Sprintf("%s: task queue %q, %s of operation", file, c.TaskQueue, plural(len(c.Types), "type")))
 	}
+	d.compareKeys(file, c)
+	d.app.configNames = c.AttributeNames()
 	queues = make(map[string][]string)
 	for _, t := range c.Types {
 		if t.TaskQueue != "" && t.TaskQueue != c.TaskQueue {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,6 +22,7 @@ import (
 
 	"github.com/seriatim-go/seriatim/internal/attributes"
 	"github.com/seriatim-go/seriatim/internal/reach"
+	"github.com/seriatim-go/seriatim/protocol"
 )
 
 const (
@@ -168,7 +171,7 @@ func (d *doctor) checkAttributes(ctx context.Context) {
 	const check = "search attributes"
 	ctx, cancel := d.bounded(ctx)
 	defer cancel()
-	state, err := attributes.Read(ctx, d.temporal, d.options.Namespace)
+	state, err := attributes.Read(ctx, d.temporal, d.options.Namespace, d.names)
 	if err != nil {
 		d.warn(check, fmt.Sprintf("they cannot be read: %s", err), "")
 		return
@@ -178,7 +181,7 @@ func (d *doctor) checkAttributes(ctx context.Context) {
 		for _, mismatch := range state.Wrong {
 			wrong = append(wrong, mismatch.String())
 		}
-		d.fail(check, strings.Join(wrong, ", "), "no operation can be filtered: give Seriatim a namespace of its own, or rename what is there if nothing uses it")
+		d.fail(check, strings.Join(wrong, ", "), "no operation can be filtered: give Seriatim's other names in the workers' searchAttributes.names, give it a namespace of its own, or rename what is there if nothing uses it")
 		return
 	}
 	if len(state.Missing) > 0 {
@@ -186,14 +189,28 @@ func (d *doctor) checkAttributes(ctx context.Context) {
 		return
 	}
 	var early *attributes.NotYetError
-	if err := attributes.Usable(ctx, d.temporal, d.options.Namespace); errors.As(err, &early) {
+	if err := attributes.Usable(ctx, d.temporal, d.options.Namespace, d.names); errors.As(err, &early) {
 		d.warn(check, err.Error(), "wait some seconds; starter setup waits until they are")
 		return
 	} else if err != nil {
 		d.warn(check, fmt.Sprintf("they are there; a query with them failed: %s", err), "")
 		return
 	}
-	d.ok(check, fmt.Sprintf("all %d are there", len(state.Present)))
+	d.ok(check, fmt.Sprintf("all %d are there", len(state.Present))+namesText(d.names))
+}
+
+// namesText tells the names that are not the default ones.
+func namesText(names protocol.AttributeNames) string {
+	var others []string
+	for _, attribute := range slices.Sorted(maps.Keys(names)) {
+		if name := names.Of(attribute); name != attribute {
+			others = append(others, attribute+" as "+name)
+		}
+	}
+	if len(others) == 0 {
+		return ""
+	}
+	return ": " + strings.Join(others, ", ")
 }
 
 // checkLimits finds out whether the longest ids fit, by a signal of that length

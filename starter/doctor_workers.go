@@ -66,7 +66,7 @@ func (d *doctor) checkWorkers(ctx context.Context, others map[string][]string) {
 // no worker polls for them.
 func (d *doctor) checkService(ctx context.Context) (all bool) {
 	const check = "service"
-	operations := opclient.New(d.temporal, opclient.Options{TaskQueue: d.taskQueue, Namespace: d.options.Namespace})
+	operations := opclient.New(d.temporal, opclient.Options{TaskQueue: d.taskQueue, Namespace: d.options.Namespace, AttributeNames: d.names})
 	stops, err := operations.Stops(ctx)
 	if err != nil {
 		d.warn(check, fmt.Sprintf("whether handlers are stopped could not be read: %s", err), "")

@@ -39,7 +39,11 @@ type fake struct {
 	sent   []any
 	// serializers are the tokens that run.
 	serializers []string
-	deleted     map[string]bool
+	// listed are the executions of operations in the server's index; queries are
+	// what it was asked.
+	listed  []*workflowpb.WorkflowExecutionInfo
+	queries []string
+	deleted map[string]bool
 	// outcome is what an event became; raised counts them.
 	outcome protocol.EventOutcome
 	raised  int
@@ -178,13 +182,18 @@ func (u updated) Get(_ context.Context, value any) error {
 
 func (f *fake) ListWorkflow(_ context.Context, r *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
 	page := &workflowservice.ListWorkflowExecutionsResponse{}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.queries = append(f.queries, r.Query)
 	if strings.Contains(r.Query, protocol.SerializerWorkflow) {
 		for _, token := range f.serializers {
 			page.Executions = append(page.Executions, &workflowpb.WorkflowExecutionInfo{
 				Execution: &commonpb.WorkflowExecution{WorkflowId: protocol.SerializerWorkflowID(token)},
 			})
 		}
+		return page, nil
 	}
+	page.Executions = f.listed
 	return page, nil
 }
 

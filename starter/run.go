@@ -26,8 +26,12 @@ type app struct {
 
 	connection connectionFlags
 	taskQueue  string
-	output     string
-	color      string
+	// attributeNames are those of the flag, configNames those of the worker's
+	// configuration where the command read it.
+	attributeNames map[string]string
+	configNames    protocol.AttributeNames
+	output         string
+	color          string
 
 	// terminal says whether a stream is one, and size how much fits on it;
 	// default isTerminal and terminalSize.
@@ -114,6 +118,7 @@ func (a *app) rootCommand() *cobra.Command {
 	flags := root.PersistentFlags()
 	a.connection.add(flags)
 	flags.StringVar(&a.taskQueue, "task-queue", protocol.DefaultTaskQueue, "task queue of the workers")
+	namesFlag(flags, &a.attributeNames)
 	flags.StringVarP(&a.output, "output", "o", outputText, "output: text, json, jsonl or none")
 	flags.StringVar(&a.color, "color", "auto", "colour in text output: always, never or auto; NO_COLOR turns auto off")
 	root.PersistentPreRunE = func(*cobra.Command, []string) error { return a.checkOutput() }
@@ -154,10 +159,15 @@ func (a *app) connect(c *cobra.Command, o opclient.Options) (*opclient.Client, f
 	if o.Notice == nil {
 		o.Notice = a.noteOnce
 	}
+	names, err := a.names()
+	if err != nil {
+		return nil, nil, err
+	}
 	temporal, err := a.connection.dial(c, a.environment, a.dial)
 	if err != nil {
 		return nil, nil, err
 	}
+	o.AttributeNames = names
 	o.Identity, o.Namespace = a.connection.dialled.Identity, a.connection.dialled.Namespace
 	return opclient.New(temporal, o), temporal.Close, nil
 }

@@ -21,7 +21,8 @@ const setupHelp = `Create on the server what is missing there: the search attrib
 operations are listed and filtered, and with --create-namespace the namespace. It
 waits until they can be used, and may be repeated: what is there is left as it is.
 
-A search attribute that is there with another type is refused by name. Where this
+A search attribute that is there with another type is refused by name; the worker's
+configuration (searchAttributes.names) gives it another name. Where this
 connection may not create them, as on Temporal Cloud, the commands that do are
 printed instead. Restart workers that have been running without them.
 
@@ -29,7 +30,8 @@ Exit code 9 says that the server is not set up, and why.`
 
 const setupExample = `  starter setup --dry-run
   starter setup
-  starter setup --namespace orders --create-namespace --retention 168h`
+  starter setup --namespace orders --create-namespace --retention 168h
+  starter setup --search-attribute-names OperationStatus=AcmeOperationStatus`
 
 // setupPause is the time between two looks at what is not there yet.
 const setupPause = 250 * time.Millisecond
@@ -38,6 +40,7 @@ const setupPause = 250 * time.Millisecond
 type setupFlags struct {
 	createNamespace, dryRun bool
 	retention, timeout      time.Duration
+	config                  string
 }
 
 func (a *app) setupCommand() *cobra.Command {
@@ -52,6 +55,13 @@ func (a *app) setupCommand() *cobra.Command {
 			case f.retention <= 0 || f.timeout <= 0:
 				return usagef("--retention and --timeout are more than 0")
 			}
+			if _, err := a.catalogueOf(f.config); err != nil {
+				return err
+			}
+			names, err := a.names()
+			if err != nil {
+				return err
+			}
 			temporal, err := a.connection.dial(c, a.environment, a.dial)
 			if err != nil {
 				return err
@@ -59,12 +69,13 @@ func (a *app) setupCommand() *cobra.Command {
 			defer temporal.Close()
 			ctx, cancel := context.WithTimeout(c.Context(), f.timeout)
 			defer cancel()
-			s := &setup{app: a, temporal: temporal, flags: f, namespace: a.connection.dialled.Namespace}
+			s := &setup{app: a, temporal: temporal, flags: f, namespace: a.connection.dialled.Namespace, names: names}
 			return s.run(ctx)
 		},
 	}
 	c.Flags().BoolVar(&f.createNamespace, "create-namespace", false, "create the namespace where it is missing")
 	c.Flags().DurationVar(&f.retention, "retention", 72*time.Hour, "how long the namespace that is created keeps completed operations")
+	c.Flags().StringVar(&f.config, "config", "", "the worker's configuration, whose searchAttributes.names are created")
 	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "say what would be created, and create nothing")
 	c.Flags().DurationVar(&f.timeout, "timeout", 2*time.Minute, "how long it may take until all can be used")
 	return c
@@ -99,6 +110,7 @@ type setup struct {
 	temporal  client.Client
 	flags     setupFlags
 	namespace string
+	names     protocol.AttributeNames
 	steps     []setupStep
 }
 
@@ -106,7 +118,7 @@ type setup struct {
 func (s *setup) run(ctx context.Context) error {
 	missing, err := s.ensureNamespace(ctx)
 	if err == nil && missing {
-		s.addAttributes(attributes.Names(), setupMissing)
+		s.addAttributes(attributes.Names(s.names), setupMissing)
 	} else if err == nil {
 		err = s.ensureAttributes(ctx)
 	}
@@ -114,7 +126,7 @@ func (s *setup) run(ctx context.Context) error {
 }
 
 func (s *setup) add(part, name, state string) {
-	s.steps = append(s.steps, setupStep{part, name, protocol.SearchAttributes()[name], state})
+	s.steps = append(s.steps, setupStep{part, name, s.names.Types()[name], state})
 }
 
 func (s *setup) addAttributes(names []string, state string) {
@@ -186,12 +198,12 @@ func (s *setup) createNamespace(ctx context.Context) error {
 func (s *setup) ensureAttributes(ctx context.Context) error {
 	var state attributes.State
 	err := s.patiently(ctx, func() (err error) {
-		state, err = attributes.Read(ctx, s.temporal, s.namespace)
+		state, err = attributes.Read(ctx, s.temporal, s.namespace, s.names)
 		return err
 	})
 	switch {
 	case attributes.Denied(err):
-		return unfit("this connection may not read the search attributes of namespace %q: %s\n%s", s.namespace, err, attributeCommands(s.namespace, attributes.Names()))
+		return unfit("this connection may not read the search attributes of namespace %q: %s\n%s", s.namespace, err, attributeCommands(s.namespace, s.names, attributes.Names(s.names)))
 	case err != nil:
 		return fmt.Errorf("read the search attributes of namespace %q: %w", s.namespace, err)
 	}
@@ -208,19 +220,19 @@ func (s *setup) ensureAttributes(ctx context.Context) error {
 
 func (s *setup) createAttributes(ctx context.Context, missing []string) error {
 	if len(missing) > 0 {
-		err := s.patiently(ctx, func() error { return attributes.Add(ctx, s.temporal, s.namespace, missing) })
+		err := s.patiently(ctx, func() error { return attributes.Add(ctx, s.temporal, s.namespace, s.names, missing) })
 		var invalid *serviceerror.InvalidArgument
 		switch {
 		case errors.As(err, &invalid): // such as: no more of a type fit in
 			return unfit("namespace %q does not take the search attributes %s: %s", s.namespace, strings.Join(missing, ", "), err)
 		case attributes.Denied(err):
-			return unfit("this connection may not create search attributes in namespace %q: %s\n%s", s.namespace, err, attributeCommands(s.namespace, missing))
+			return unfit("this connection may not create search attributes in namespace %q: %s\n%s", s.namespace, err, attributeCommands(s.namespace, s.names, missing))
 		case err != nil:
 			return fmt.Errorf("create the search attributes %s in namespace %q: %w", strings.Join(missing, ", "), s.namespace, err)
 		}
 	}
 	s.addAttributes(missing, setupCreated)
-	if err := s.patiently(ctx, func() error { return attributes.Usable(ctx, s.temporal, s.namespace) }); err != nil {
+	if err := s.patiently(ctx, func() error { return attributes.Usable(ctx, s.temporal, s.namespace, s.names) }); err != nil {
 		return fmt.Errorf("wait for the search attributes of namespace %q: %w", s.namespace, err)
 	}
 	return nil
@@ -251,18 +263,18 @@ func wrongAttributes(namespace string, state attributes.State) error {
 	for _, mismatch := range state.Wrong {
 		fmt.Fprintf(&b, "\n%s", mismatch)
 	}
-	b.WriteString("\nGive Seriatim a namespace of its own, or rename what is there if nothing uses it.")
+	b.WriteString("\nGive Seriatim's other names (--search-attribute-names, and searchAttributes.names of the workers), give it a namespace of its own, or rename what is there if nothing uses it.")
 	return &unfitError{b.String()}
 }
 
-func attributeCommands(namespace string, names []string) string {
+func attributeCommands(namespace string, names protocol.AttributeNames, missing []string) string {
 	return strings.Join([]string{
 		"Have one of these done, and run this again to see that it is:",
 		"on Temporal Cloud, as an admin of the namespace:",
-		"    " + attributes.CloudCommand(namespace, names),
+		"    " + attributes.CloudCommand(namespace, names, missing),
 		"    or https://cloud.temporal.io/namespaces/" + namespace + " > Edit > Custom Search Attributes",
 		"on a server of your own, as its operator:",
-		"    " + attributes.CreateCommand(namespace, names),
+		"    " + attributes.CreateCommand(namespace, names, missing),
 	}, "\n")
 }
 

@@ -144,6 +144,18 @@ func TestSetup(t *testing.T) {
 				"https://cloud.temporal.io/namespaces/orders",
 			},
 		},
+		"creates them by other names": {
+			operator{namespace: true, attributes: map[string]enumspb.IndexedValueType{"QueueDepth": enumspb.INDEXED_VALUE_TYPE_TEXT, "AcmeStatus": enumspb.INDEXED_VALUE_TYPE_KEYWORD}},
+			"--search-attribute-names QueueDepth=AcmeDepth,OperationStatus=AcmeStatus", exitOK,
+			[]string{"attributes"},
+			map[string]int{"present": 2, "created": 7},
+			nil,
+		},
+		"refuses a name that is none": {
+			operator{namespace: true, attributes: some()},
+			"--search-attribute-names QueueDepth=RunId", exitUsage, nil, nil,
+			[]string{"search attribute QueueDepth", "is a name of Temporal's own"},
+		},
 		"refuses an attribute of another type by name": {
 			operator{namespace: true, attributes: map[string]enumspb.IndexedValueType{"QueueDepth": enumspb.INDEXED_VALUE_TYPE_TEXT}},
 			"", exitUnfit, nil,
@@ -165,7 +177,9 @@ func TestSetup(t *testing.T) {
 			require.Equal(t, test.code, r.code, r.stderr)
 			require.Equal(t, test.asked, test.operator.asked)
 			var steps []setupStep
-			require.NoError(t, json.Unmarshal([]byte(r.stdout), &steps))
+			if test.code != exitUsage {
+				require.NoError(t, json.Unmarshal([]byte(r.stdout), &steps))
+			}
 			var states map[string]int
 			for _, step := range steps {
 				if states == nil {

@@ -16,7 +16,8 @@ const waitHelp = `Wait until an operation has completed and show it.
 
 The exit code tells the outcome: 0 Succeeded, 3 Failed or Canceled, 4 nothing is
 known of it, 5 its submission was refused. Waiting changes nothing; the operation
-goes on when the wait is interrupted or its --timeout passes (exit code 1).`
+goes on when the wait is interrupted or its --timeout passes (exit code 1). While
+the server or a worker does not answer the wait goes on, and says so once.`
 
 const waitExample = `  starter wait a1 --token customer-42
   starter wait a1 --timeout 30s -o json`

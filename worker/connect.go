@@ -17,6 +17,7 @@ import (
 	"github.com/seriatim-go/seriatim/internal/attributes"
 	"github.com/seriatim-go/seriatim/internal/reach"
 	"github.com/seriatim-go/seriatim/opclient"
+	"github.com/seriatim-go/seriatim/protocol"
 )
 
 // Waits between attempts to reach the server.
@@ -32,14 +33,16 @@ type site struct {
 	client client.Client
 	// searchAttributes says that the namespace has all of Seriatim's.
 	searchAttributes bool
+	// names are those of the search attributes.
+	names protocol.AttributeNames
 }
 
 // connect reaches the server and the namespace, however long they take to be
 // there. The error is what no waiting helps with, or that ctx is done.
-func connect(ctx context.Context, options client.Options, h *health, logger *slog.Logger) (site, error) {
+func connect(ctx context.Context, options client.Options, names protocol.AttributeNames, h *health, logger *slog.Logger) (site, error) {
 	where := logger.With("address", options.HostPort, "namespace", options.Namespace)
 	for wait := firstWait; ; wait = min(2*wait, lastWait) {
-		reached, err := attempt(ctx, options, where)
+		reached, err := attempt(ctx, options, names, where)
 		switch {
 		case err == nil:
 			where.Info("Connected to Temporal.")
@@ -65,28 +68,28 @@ func connect(ctx context.Context, options client.Options, h *health, logger *slo
 }
 
 // attempt reaches it once.
-func attempt(ctx context.Context, options client.Options, logger *slog.Logger) (site, error) {
+func attempt(ctx context.Context, options client.Options, names protocol.AttributeNames, logger *slog.Logger) (site, error) {
 	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
 	c, err := client.DialContext(ctx, opclient.DialOptions(options))
 	if err != nil {
 		return site{}, err
 	}
-	complete, err := inspect(ctx, c, options.Namespace, logger)
+	complete, err := inspect(ctx, c, options.Namespace, names, logger)
 	if err != nil {
 		c.Close()
 		return site{}, err
 	}
-	return site{client: c, searchAttributes: complete}, nil
+	return site{client: c, searchAttributes: complete, names: names}, nil
 }
 
 // inspect asks whether the namespace is there and has the search attributes.
-func inspect(ctx context.Context, c client.Client, namespace string, logger *slog.Logger) (complete bool, err error) {
+func inspect(ctx context.Context, c client.Client, namespace string, names protocol.AttributeNames, logger *slog.Logger) (complete bool, err error) {
 	_, err = c.WorkflowService().DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{Namespace: namespace})
 	if err != nil {
 		return false, err
 	}
-	state, err := attributes.Read(ctx, c, namespace)
+	state, err := attributes.Read(ctx, c, namespace, names)
 	if attributes.Denied(err) {
 		logger.Warn("The search attributes cannot be read: operations cannot be filtered.", "error", err)
 		return false, nil
@@ -94,16 +97,16 @@ func inspect(ctx context.Context, c client.Client, namespace string, logger *slo
 		return false, err
 	}
 	if len(state.Wrong) > 0 {
-		logger.Warn("Search attributes have another type: operations cannot be filtered.", "wrong", state.Wrong)
+		logger.Warn("Search attributes have another type: operations cannot be filtered. Other names can be set in searchAttributes.names.", "wrong", state.Wrong)
 	}
 	if len(state.Missing) > 0 {
 		logger.Warn("Search attributes are missing: operations cannot be filtered. Create them and restart the worker.",
-			"missing", state.Missing, "command", "starter setup", "or", attributes.CreateCommand(namespace, state.Missing))
+			"missing", state.Missing, "command", "starter setup", "or", attributes.CreateCommand(namespace, names, state.Missing))
 	}
 	if !state.Complete() {
 		return false, nil
 	}
-	return true, attributes.Usable(ctx, c, namespace)
+	return true, attributes.Usable(ctx, c, namespace, names)
 }
 
 // look asks whether the server and the namespace are there, and still have the
@@ -116,7 +119,7 @@ func (s site) look(ctx context.Context, namespace string) error {
 	if !s.searchAttributes {
 		return nil
 	}
-	state, err := attributes.Read(ctx, s.client, namespace)
+	state, err := attributes.Read(ctx, s.client, namespace, s.names)
 	switch {
 	case attributes.Denied(err):
 		return nil

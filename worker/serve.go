@@ -110,7 +110,7 @@ func serve(ctx context.Context, s setup, logger *slog.Logger) error {
 
 // work connects and runs the workers until ctx is done.
 func work(ctx context.Context, s setup, h *health, counted metrics, logger *slog.Logger) error {
-	server, err := connect(ctx, s.connection, h, logger)
+	server, err := connect(ctx, s.connection, s.config.AttributeNames(), h, logger)
 	if ctx.Err() != nil {
 		return nil // told to stop before the server was there
 	}
@@ -139,6 +139,7 @@ func work(ctx context.Context, s setup, h *health, counted metrics, logger *slog
 func newReader(server site, s setup) *opclient.Client {
 	return opclient.New(server.client, opclient.Options{
 		TaskQueue: s.config.TaskQueue, Namespace: s.connection.Namespace, QueryTimeout: 10 * time.Second,
+		AttributeNames: server.names,
 	})
 }
 
@@ -160,6 +161,7 @@ func newWorker(server site, s setup, gate *activities.Gate, handle bool, failed 
 	})
 	workflows.Register(w, s.handlers.catalogue, workflows.Options{
 		SearchAttributes: server.searchAttributes,
+		AttributeNames:   server.names,
 		Linger:           c.Serializer.Linger,
 		MaxRunEvents:     c.Serializer.MaxRunEvents,
 		MaxRunSignals:    c.Serializer.MaxRunSignals,
@@ -183,6 +185,7 @@ func newEngineWorker(server site, s setup, failed chan<- error) worker.Worker {
 	workflows.RegisterService(w, s.handlers.catalogue)
 	activities.RegisterEngine(w, server.client, activities.Rebuilder{
 		Rebuild: workflows.RebuildToken, LookedBack: workflows.RunLookedBack, KeepInPages: workflows.KeepInPages,
+		AttributeNames: server.names,
 	})
 	return w
 }

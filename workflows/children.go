@@ -102,7 +102,7 @@ func (s *serializer) startEnded() {
 func (s *serializer) start(entry Entry) *child {
 	start := OperationStart{
 		Token: s.queue.Token, Sequence: entry.Sequence, CreatedOn: entry.CreatedOn,
-		SearchAttributes: s.settings.SearchAttributes, Verdict: entry.Verdict,
+		SearchAttributes: s.settings.SearchAttributes, AttributeNames: s.settings.AttributeNames, Verdict: entry.Verdict,
 		LastAction: entry.LastAction, RerunOf: entry.RerunOf, N: entry.N, MaxRunEvents: s.settings.MaxRunEvents,
 		FreedOn: s.freedOn,
 	}

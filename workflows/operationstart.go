@@ -23,6 +23,8 @@ type OperationStart struct {
 	Type *catalogue.Type `json:"type,omitempty"`
 	// SearchAttributes says that they may be set.
 	SearchAttributes bool `json:"searchAttributes,omitempty"`
+	// AttributeNames are their names; absent for the default ones.
+	AttributeNames protocol.AttributeNames `json:"attributeNames,omitempty"`
 	// Verdict is set where it ended while it queued.
 	Verdict *Verdict `json:"verdict,omitempty"`
 	// LastAction is what was asked of it while it queued.
@@ -168,7 +170,9 @@ func checkID(o *protocol.Operation, workflowID string) error {
 // resolve records what this worker's catalogue says of the type, once.
 func (o *operation) resolve(d *definitions, ref protocol.TypeRef) (start OperationStart, err error) {
 	recorded := workflow.SideEffect(o.ctx, func(workflow.Context) any {
-		start := OperationStart{SearchAttributes: d.options.SearchAttributes, MaxRunEvents: d.options.MaxRunEvents}
+		start := OperationStart{
+			SearchAttributes: d.options.SearchAttributes, AttributeNames: d.options.AttributeNames, MaxRunEvents: d.options.MaxRunEvents,
+		}
 		if t, found := d.catalogue.Lookup(ref); found {
 			start.Type = &t
 		}
@@ -186,7 +190,7 @@ func (o *operation) label(start OperationStart) error {
 		}
 	}
 	attributes := workflow.GetTypedSearchAttributes(o.ctx)
-	if !o.start.SearchAttributes || attributes.ContainsKey(operationType) {
+	if !o.start.SearchAttributes || attributes.ContainsKey(keyword(o.start.AttributeNames, protocol.OperationTypeAttribute)) {
 		return nil
 	}
 	return workflow.UpsertTypedSearchAttributes(o.ctx, startAttributes(o.life.Record.Operation, start, workflow.Now(o.ctx))...)

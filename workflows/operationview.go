@@ -18,15 +18,16 @@ const (
 	maxShownBytes   = 2 << 10
 )
 
-// The search attributes of an operation.
-var (
-	operationType   = temporal.NewSearchAttributeKeyKeyword(protocol.OperationTypeAttribute)
-	operationStatus = temporal.NewSearchAttributeKeyKeyword(protocol.OperationStatusAttribute)
-	operationOwner  = temporal.NewSearchAttributeKeyKeyword(protocol.OperationOwnerAttribute)
-	correlationID   = temporal.NewSearchAttributeKeyKeyword(protocol.CorrelationIDAttribute)
-	regardingObject = temporal.NewSearchAttributeKeyKeyword(protocol.RegardingObjectAttribute)
-	postponeUntil   = temporal.NewSearchAttributeKeyTime(protocol.PostponeUntilAttribute)
-)
+// keyword and datetime are search attributes under the names that the workflow
+// recorded when it began, never those of the worker that runs it now: what is
+// shown decides whether a workflow sets it.
+func keyword(names protocol.AttributeNames, attribute string) temporal.SearchAttributeKeyKeyword {
+	return temporal.NewSearchAttributeKeyKeyword(names.Of(attribute))
+}
+
+func datetime(names protocol.AttributeNames, attribute string) temporal.SearchAttributeKeyTime {
+	return temporal.NewSearchAttributeKeyTime(names.Of(attribute))
+}
 
 // startAttributes are the search attributes that an operation starts with. The
 // status is what it will be at once, so that most never change it.
@@ -36,27 +37,31 @@ func startAttributes(o protocol.Operation, start OperationStart, now time.Time) 
 		key = start.Type.Key
 	}
 	status := protocol.InProgress
-	updates := []temporal.SearchAttributeUpdate{operationType.ValueSet(key)}
+	names := start.AttributeNames
+	updates := []temporal.SearchAttributeUpdate{keyword(names, protocol.OperationTypeAttribute).ValueSet(key)}
 	if start := o.RecurrenceStartTime; start != nil && start.After(now) {
 		status = protocol.Waiting
 	}
 	if o.PostponeUntil != nil && o.PostponeUntil.After(now) {
 		status = protocol.Waiting
-		updates = append(updates, postponeUntil.ValueSet(*o.PostponeUntil))
+		updates = append(updates, datetime(names, protocol.PostponeUntilAttribute).ValueSet(*o.PostponeUntil))
 	}
 	if start.Verdict != nil {
 		status = start.Verdict.Status
 	}
-	updates = append(updates, operationStatus.ValueSet(status.String()))
+	token := ""
 	if o.DependencyToken != "" {
-		updates = append(updates, dependencyToken.ValueSet(protocol.TokenKey(o.DependencyToken)))
+		token = protocol.TokenKey(o.DependencyToken)
 	}
-	for _, optional := range []struct {
-		key   temporal.SearchAttributeKeyKeyword
-		value string
-	}{{operationOwner, o.OwnerID}, {correlationID, o.CorrelationID}, {regardingObject, o.RegardingObjectID}} {
+	for _, optional := range []struct{ attribute, value string }{
+		{protocol.OperationStatusAttribute, status.String()},
+		{protocol.DependencyTokenAttribute, token},
+		{protocol.OperationOwnerAttribute, o.OwnerID},
+		{protocol.CorrelationIDAttribute, o.CorrelationID},
+		{protocol.RegardingObjectAttribute, o.RegardingObjectID},
+	} {
 		if optional.value != "" {
-			updates = append(updates, optional.key.ValueSet(optional.value))
+			updates = append(updates, keyword(names, optional.attribute).ValueSet(optional.value))
 		}
 	}
 	return updates
@@ -64,14 +69,15 @@ func startAttributes(o protocol.Operation, start OperationStart, now time.Time) 
 
 // showStatus changes the status that filters see, where it is another.
 func (o *operation) showStatus(status protocol.StatusCode) {
-	showStatus(o.ctx, o.start.SearchAttributes, o.life.Record, status)
+	showStatus(o.ctx, o.start.SearchAttributes, o.start.AttributeNames, o.life.Record, status)
 }
 
-func showStatus(ctx workflow.Context, attributes bool, r protocol.Record, status protocol.StatusCode) {
+func showStatus(ctx workflow.Context, attributes bool, names protocol.AttributeNames, r protocol.Record, status protocol.StatusCode) {
 	if !attributes {
 		return
 	}
 	shown := workflow.GetTypedSearchAttributes(ctx)
+	operationStatus, postponeUntil := keyword(names, protocol.OperationStatusAttribute), datetime(names, protocol.PostponeUntilAttribute)
 	updates := []temporal.SearchAttributeUpdate{operationStatus.ValueSet(status.String())}
 	now, _ := shown.GetKeyword(operationStatus)
 	if until := r.PostponeUntil; status == protocol.Waiting && until != nil {

@@ -154,7 +154,7 @@ func (r *recurrence) close() (protocol.OperationClosed, error) {
 // showStatus changes what filters and people see.
 func (r *recurrence) showStatus() {
 	if status := r.life.Record.StatusCode; status == protocol.Waiting || status == protocol.InProgress {
-		showStatus(r.ctx, r.start.SearchAttributes, r.life.Record, status)
+		showStatus(r.ctx, r.start.SearchAttributes, r.start.AttributeNames, r.life.Record, status)
 	}
 	workflow.SetCurrentDetails(r.ctx, r.details())
 }

@@ -20,6 +20,8 @@ type RecurrenceStart struct {
 	Type *catalogue.Type `json:"type,omitempty"`
 	// SearchAttributes says that they may be set.
 	SearchAttributes bool `json:"searchAttributes,omitempty"`
+	// AttributeNames are their names; absent for the default ones.
+	AttributeNames protocol.AttributeNames `json:"attributeNames,omitempty"`
 	// MaxRunEvents is how long one run's history may get.
 	MaxRunEvents int        `json:"maxRunEvents,omitempty"`
 	Life         *Recurring `json:"life,omitempty"`
@@ -79,7 +81,9 @@ func (r *recurrence) goOn(submitted, system converter.RawValue) error {
 func (r *recurrence) admit(d *definitions, submitted converter.RawValue) (admitted admission, err error) {
 	info := workflow.GetInfo(r.ctx)
 	recorded := workflow.SideEffect(r.ctx, func(workflow.Context) any {
-		a := admission{Start: RecurrenceStart{SearchAttributes: d.options.SearchAttributes, MaxRunEvents: d.options.MaxRunEvents}}
+		a := admission{Start: RecurrenceStart{
+			SearchAttributes: d.options.SearchAttributes, AttributeNames: d.options.AttributeNames, MaxRunEvents: d.options.MaxRunEvents,
+		}}
 		o, err := recurringOperation(info, submitted)
 		if err == nil {
 			err = d.catalogue.CheckRecurring(o)
@@ -153,9 +157,9 @@ func asRefusal(err error) *protocol.Refusal {
 // label sets the search attributes of a recurrence whose starter did not.
 func (r *recurrence) label() error {
 	attributes := workflow.GetTypedSearchAttributes(r.ctx)
-	if !r.start.SearchAttributes || attributes.ContainsKey(operationType) {
+	if !r.start.SearchAttributes || attributes.ContainsKey(keyword(r.start.AttributeNames, protocol.OperationTypeAttribute)) {
 		return nil
 	}
-	start := OperationStart{Type: r.start.Type}
+	start := OperationStart{Type: r.start.Type, AttributeNames: r.start.AttributeNames}
 	return workflow.UpsertTypedSearchAttributes(r.ctx, startAttributes(r.life.Record.Operation, start, workflow.Now(r.ctx))...)
 }

@@ -15,6 +15,10 @@ type Options struct {
 	// Setting one that is missing would wedge a workflow, so the worker asks the
 	// server before it registers.
 	SearchAttributes bool
+	// AttributeNames are the namespace's names of them; default the names that they
+	// have in protocol. A workflow keeps those that it began with; a token takes new
+	// ones with its next run.
+	AttributeNames protocol.AttributeNames
 	// Linger is how long a serializer with nothing to do stays before it
 	// completes; default 1 h. The next submission starts it again.
 	Linger time.Duration

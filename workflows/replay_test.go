@@ -92,6 +92,24 @@ func TestRecordedHistoriesReplay(t *testing.T) {
 	}
 }
 
+// A run goes on under the names of the search attributes that it recorded, whatever
+// those of the worker that takes it over.
+func TestRecordedHistoriesReplayUnderOtherNames(t *testing.T) {
+	t.Parallel()
+	names := make(protocol.AttributeNames)
+	for attribute := range protocol.SearchAttributes() {
+		names[attribute] = "Acme" + attribute
+	}
+	for name, history := range recorded(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			require.NoError(t, replay(t, history, func(w Registry) {
+				Register(w, nil, Options{SearchAttributes: true, AttributeNames: names})
+			}))
+		})
+	}
+}
+
 // The shapes that a change of the serializer's commands must be replayed on.
 func TestRecordedShapesHaveWhatTheyAreFor(t *testing.T) {
 	t.Parallel()

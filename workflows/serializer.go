@@ -74,6 +74,8 @@ type settings struct {
 	MaxRunSignals    int           `json:"maxRunSignals"`
 	NoLookBack       bool          `json:"noLookBack,omitempty"`
 	PageBytes        int           `json:"pageBytes,omitempty"`
+	// AttributeNames are those of the search attributes; absent for the default ones.
+	AttributeNames protocol.AttributeNames `json:"attributeNames,omitempty"`
 	// Restricted are the types whose operations may not be cancelled.
 	Restricted []restrictedType `json:"restricted,omitempty"`
 }
@@ -81,7 +83,7 @@ type settings struct {
 func settingsOf(o Options, c *catalogue.Catalogue) settings {
 	return settings{
 		SearchAttributes: o.SearchAttributes, Linger: o.Linger, MaxRunEvents: o.MaxRunEvents, MaxRunSignals: o.MaxRunSignals,
-		NoLookBack: o.NoLookBack, PageBytes: o.PageBytes, Restricted: restrictedTypes(c),
+		NoLookBack: o.NoLookBack, PageBytes: o.PageBytes, Restricted: restrictedTypes(c), AttributeNames: o.AttributeNames,
 	}
 }
 
@@ -166,10 +168,24 @@ func (s *serializer) recordSettings() error {
 	}
 	s.queue.restored(workflow.GetInfo(s.ctx).FirstRunID, s.settings.PageBytes)
 	s.queue.restrict(s.settings.Restricted)
-	if !s.settings.SearchAttributes || s.refused != "" || s.queue.Counts.Runs > 0 {
+	if !s.settings.SearchAttributes || s.refused != "" || s.isLabelled() {
 		return nil
 	}
-	return workflow.UpsertTypedSearchAttributes(s.ctx, dependencyToken.ValueSet(protocol.TokenKey(s.queue.Token)))
+	return workflow.UpsertTypedSearchAttributes(s.ctx, s.keyword(protocol.DependencyTokenAttribute).ValueSet(protocol.TokenKey(s.queue.Token)))
+}
+
+// isLabelled says whether filters know the token already: from the chain's first
+// run, unless the worker has been given other names since.
+func (s *serializer) isLabelled() bool {
+	if s.queue.Counts.Runs == 0 || len(s.settings.AttributeNames) == 0 {
+		return s.queue.Counts.Runs > 0
+	}
+	return workflow.GetTypedSearchAttributes(s.ctx).ContainsKey(s.keyword(protocol.DependencyTokenAttribute))
+}
+
+// keyword is a search attribute under the name that this run recorded.
+func (s *serializer) keyword(attribute string) temporal.SearchAttributeKeyKeyword {
+	return keyword(s.settings.AttributeNames, attribute)
 }
 
 // run is the loop: take in, see what completed, start what may start, wait.
@@ -207,6 +223,7 @@ func (s *serializer) showHeld() {
 		return
 	}
 	held := s.queue.Hold != nil || s.queue.Failure != nil
+	operationStatus := s.keyword(protocol.OperationStatusAttribute)
 	shown, ok := workflow.GetTypedSearchAttributes(s.ctx).GetKeyword(operationStatus)
 	if held == (ok && shown == protocol.HeldStatus) || !s.tellsHeld() {
 		return
@@ -376,6 +393,3 @@ func (s *serializer) details() string {
 	}
 	return cut(text, maxDetailsBytes)
 }
-
-// dependencyToken is the token's search attribute.
-var dependencyToken = temporal.NewSearchAttributeKeyKeyword(protocol.DependencyTokenAttribute)

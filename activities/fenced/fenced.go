@@ -7,6 +7,9 @@
 // attempt went on. Here the place to go on is a row in the target database, in
 // the table seriatim_checkpoints, and each batch changes it only if it still
 // carries this attempt's fence.
+//
+// Rows stay when the work is done: an attempt may come late, and only the row tells
+// it so.
 package fenced
 
 import (

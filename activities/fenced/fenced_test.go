@@ -151,3 +151,32 @@ func inTheMiddle(t *testing.T, a, b *sqldb.DB, ended func(error)) {
 	require.NoError(t, second.Commit(ctx, add(ctx, 2)))
 	require.Equal(t, before+1, rows(t, a))
 }
+
+// Rows stay: without its row, an attempt that was stopped before it claimed its lock
+// begins the work again, however long it has been done (docs/handlers-import.md).
+func TestTheRowRefusesAnAttemptThatComesLate(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "a.db")
+	require.NoError(t, os.WriteFile(path, nil, 0o600))
+	a, b := open(t, sqldb.SQLite, "file:"+path)
+	ctx, at := t.Context(), 0
+	second, err := Claim(ctx, b, work(1, 2), &at)
+	require.NoError(t, err)
+	require.NoError(t, second.Commit(ctx, add(ctx, 100)), "all is done")
+
+	lost := (*LostError)(nil)
+	_, err = Claim(ctx, a, work(1, 1), &at)
+	require.ErrorAs(t, err, &lost, "it is refused as long as the row is there")
+	_, err = Claim(ctx, a, work(1, 3), &at)
+	require.NoError(t, err)
+	require.Equal(t, 100, at, "and one that follows finds that all is done")
+
+	_, err = a.ExecContext(ctx, `DELETE FROM `+Table)
+	require.NoError(t, err)
+	at = 0
+	late, err := Claim(ctx, a, work(1, 1), &at)
+	require.NoError(t, err)
+	require.Zero(t, at)
+	require.NoError(t, late.Commit(ctx, add(ctx, 1)))
+	require.Equal(t, 2, rows(t, a), "written twice: this is why")
+}

@@ -19,7 +19,7 @@ import (
 	"github.com/seriatim-go/seriatim/protocol"
 )
 
-// State is what a namespace has of them, each list by name.
+// State is what a namespace has of them, each list by the namespace's name.
 type State struct {
 	Present, Missing []string
 	Wrong            []Mismatch
@@ -38,7 +38,7 @@ func (m Mismatch) String() string {
 
 // Read asks the server. Denied tells an error that says that it may not be
 // asked.
-func Read(ctx context.Context, c client.Client, namespace string) (State, error) {
+func Read(ctx context.Context, c client.Client, namespace string, names protocol.AttributeNames) (State, error) {
 	answer, err := c.OperatorService().ListSearchAttributes(ctx, &operatorservice.ListSearchAttributesRequest{Namespace: namespace})
 	if err != nil {
 		return State{}, err
@@ -47,13 +47,13 @@ func Read(ctx context.Context, c client.Client, namespace string) (State, error)
 	for name, valueType := range answer.GetCustomAttributes() {
 		found[name] = valueType.String()
 	}
-	return Compare(found), nil
+	return Compare(found, names), nil
 }
 
 // Compare is the state of a namespace that has these, names to Temporal types.
-func Compare(found map[string]string) (s State) {
-	expected := protocol.SearchAttributes()
-	for _, name := range Names() {
+func Compare(found map[string]string, names protocol.AttributeNames) (s State) {
+	expected := names.Types()
+	for _, name := range Names(names) {
 		switch valueType, ok := found[name]; {
 		case !ok:
 			s.Missing = append(s.Missing, name)
@@ -66,15 +66,15 @@ func Compare(found map[string]string) (s State) {
 	return s
 }
 
-// Names are those of all, sorted.
-func Names() []string { return slices.Sorted(maps.Keys(protocol.SearchAttributes())) }
+// Names are the namespace's names of all, sorted.
+func Names(names protocol.AttributeNames) []string { return slices.Sorted(maps.Keys(names.Types())) }
 
-// Add creates attributes that are missing. The server may take some seconds
-// before they are Usable.
-func Add(ctx context.Context, c client.Client, namespace string, names []string) error {
-	types := make(map[string]enumspb.IndexedValueType, len(names))
-	for _, name := range names {
-		valueType, err := enumspb.IndexedValueTypeFromString(protocol.SearchAttributes()[name])
+// Add creates attributes that are missing, such as State.Missing. The server may
+// take some seconds before they are Usable.
+func Add(ctx context.Context, c client.Client, namespace string, names protocol.AttributeNames, missing []string) error {
+	types := make(map[string]enumspb.IndexedValueType, len(missing))
+	for _, name := range missing {
+		valueType, err := enumspb.IndexedValueTypeFromString(names.Types()[name])
 		if err != nil {
 			return fmt.Errorf("search attribute %s: %w", name, err)
 		}
@@ -96,11 +96,11 @@ func (e *NotYetError) Error() string {
 // Usable has the server use all of them. It lists new ones a second or two before
 // it takes them, and a workflow that sets one in between is wedged: then the error
 // is a *NotYetError.
-func Usable(ctx context.Context, c client.Client, namespace string) error {
+func Usable(ctx context.Context, c client.Client, namespace string, names protocol.AttributeNames) error {
 	examples := map[string]string{"Keyword": "''", "Datetime": "'2000-01-01T00:00:00Z'", "Int": "0"}
 	var terms []string
-	for _, name := range Names() {
-		terms = append(terms, name+" = "+examples[protocol.SearchAttributes()[name]])
+	for attribute, valueType := range protocol.SearchAttributes() {
+		terms = append(terms, names.InQuery(attribute)+" = "+examples[valueType])
 	}
 	_, err := c.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{
 		Namespace: namespace, Query: strings.Join(terms, " AND "),
@@ -120,22 +120,23 @@ func Denied(err error) bool {
 
 func codeOf(err error) codes.Code { return serviceerror.ToStatus(err).Code() }
 
-// CreateCommand is what an operator types to create the attributes.
-func CreateCommand(namespace string, names []string) string {
+// CreateCommand is what an operator types to create the attributes that are
+// missing.
+func CreateCommand(namespace string, names protocol.AttributeNames, missing []string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "temporal operator search-attribute create --namespace %s", namespace)
-	for _, name := range names {
-		fmt.Fprintf(&b, " --name %s --type %s", name, protocol.SearchAttributes()[name])
+	for _, name := range missing {
+		fmt.Fprintf(&b, " --name %s --type %s", name, names.Types()[name])
 	}
 	return b.String()
 }
 
 // CloudCommand is CreateCommand on Temporal Cloud.
-func CloudCommand(namespace string, names []string) string {
+func CloudCommand(namespace string, names protocol.AttributeNames, missing []string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "tcld namespace search-attributes add --namespace %s", namespace)
-	for _, name := range names {
-		fmt.Fprintf(&b, " --search-attribute %s=%s", name, protocol.SearchAttributes()[name])
+	for _, name := range missing {
+		fmt.Fprintf(&b, " --search-attribute %s=%s", name, names.Types()[name])
 	}
 	return b.String()
 }

@@ -23,15 +23,16 @@ import (
 type Config struct {
 	// TaskQueue is where the workflows and this worker's handlers run; default
 	// "operations".
-	TaskQueue  string     `mapstructure:"taskQueue"`
-	Worker     Worker     `mapstructure:"worker"`
-	Serializer Serializer `mapstructure:"serializer"`
-	HTTP       HTTP       `mapstructure:"http"`
-	SQL        SQL        `mapstructure:"sql"`
-	Files      Files      `mapstructure:"files"`
-	SMTP       SMTP       `mapstructure:"smtp"`
-	Encryption Encryption `mapstructure:"encryption"`
-	Traces     Traces     `mapstructure:"traces"`
+	TaskQueue        string           `mapstructure:"taskQueue"`
+	Worker           Worker           `mapstructure:"worker"`
+	Serializer       Serializer       `mapstructure:"serializer"`
+	HTTP             HTTP             `mapstructure:"http"`
+	SQL              SQL              `mapstructure:"sql"`
+	Files            Files            `mapstructure:"files"`
+	SMTP             SMTP             `mapstructure:"smtp"`
+	Encryption       Encryption       `mapstructure:"encryption"`
+	SearchAttributes SearchAttributes `mapstructure:"searchAttributes"`
+	Traces           Traces           `mapstructure:"traces"`
 	// Types is the catalogue in its own order; Catalogue builds it.
 	Types []Type `mapstructure:"types"`
 	// Events are the handlers that are registered for events.
@@ -196,15 +197,16 @@ func Default() Config {
 			StopTimeout:                25 * time.Second,
 			SurveyInterval:             time.Minute,
 		},
-		Serializer: Serializer{Linger: time.Hour, MaxRunEvents: 2000, MaxRunSignals: 5000},
-		HTTP:       HTTP{MaxResponseBytes: 64 << 10},
+		Serializer:       Serializer{Linger: time.Hour, MaxRunEvents: 2000, MaxRunSignals: 5000},
+		HTTP:             HTTP{MaxResponseBytes: 64 << 10},
+		SearchAttributes: SearchAttributes{Names: defaultAttributeNames()},
 	}
 }
 
 // settings are the scalar settings by key, each of which the environment may
 // set.
 func (c *Config) settings() map[string]any {
-	return map[string]any{
+	settings := map[string]any{
 		"taskQueue":                         &c.TaskQueue,
 		"worker.maxConcurrentActivities":    &c.Worker.MaxConcurrentActivities,
 		"worker.maxConcurrentWorkflowTasks": &c.Worker.MaxConcurrentWorkflowTasks,
@@ -223,6 +225,10 @@ func (c *Config) settings() map[string]any {
 		"encryption.keyFile":                &c.Encryption.KeyFile,
 		"traces.exporter":                   &c.Traces.Exporter,
 	}
+	for attribute, name := range c.SearchAttributes.Names.byAttribute() {
+		settings[attributeNamesKey+attribute] = name
+	}
+	return settings
 }
 
 // relative is a path of the configuration as the process sees it: one that is

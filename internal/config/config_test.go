@@ -200,3 +200,16 @@ func TestEnvironmentOverridesTheFile(t *testing.T) {
 	require.Equal(t, 3*time.Second, c.Worker.StopTimeout)
 	require.Equal(t, 50, c.Serializer.MaxRunEvents)
 }
+
+func TestAttributeNames(t *testing.T) {
+	t.Parallel()
+	require.Empty(t, Default().AttributeNames())
+	c, err := load(t, "searchAttributes: {names: {OperationStatus: AcmeStatus, CorrelationId: CorrelationId}}", map[string]string{
+		"SERIATIM_SEARCHATTRIBUTES_NAMES_QUEUEDEPTH": "AcmeDepth",
+	})
+	require.NoError(t, err)
+	require.Equal(t, protocol.AttributeNames{"OperationStatus": "AcmeStatus", "QueueDepth": "AcmeDepth"}, c.AttributeNames())
+	require.Equal(t, protocol.AttributeNames{"QueueDepth": "AcmeDepth"}, AttributeNamesFrom(environment(map[string]string{
+		"SERIATIM_SEARCHATTRIBUTES_NAMES_QUEUEDEPTH": "AcmeDepth", "SERIATIM_SEARCHATTRIBUTES_NAMES_OPERATIONTYPE": "",
+	})))
+}

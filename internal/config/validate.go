@@ -49,6 +49,7 @@ func (c Config) Validate() error {
 		c.validateConnections(),
 		c.validateDatabases(),
 		c.validateMailServers(),
+		c.validateAttributeNames(),
 	)
 	if _, err := c.build(); err != nil {
 		problems = append(problems, err)

@@ -36,7 +36,7 @@ func TestDoctorFindsAHealthyServerHealthy(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "config.yaml")
 	require.NoError(t, os.WriteFile(file, []byte(settings), 0o600))
 	healthy := map[string]string{
-		"config": "ok", "connection": "ok", "server": "ok", "namespace": "ok", "clock": "ok", "search attributes": "ok", "service": "ok",
+		"config": "ok", "connection": "ok", "server": "ok", "namespace": "ok", "clock": "ok", "search attributes": "ok", "encryption": "ok", "service": "ok",
 		"workers": "ok", "handlers": "ok", "engine": "ok", "limits": "ok", "web ui": "ok",
 	}
 	require.Eventually(t, func() bool {

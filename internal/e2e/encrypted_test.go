@@ -237,4 +237,10 @@ func TestEncryptedOperationsWaitForTheirKey(t *testing.T) {
 	s.worker.kill()
 	startProcessWith(t, s.environment, s.config)
 	s.ok("wait", "early", "--token", token)
+
+	require.Eventually(t, func() bool {
+		with, _ := s.run("doctor", "-o", "jsonl")
+		without, _, _ := runBehind(t, append(s.environment, "SERIATIM_ENCRYPTION_KEYFILE="), "starter", "doctor", "-o", "jsonl")
+		return strings.Contains(with, "it reads the latest 2 operations") && strings.Contains(without, `it cannot read 2, encrypted under key`)
+	}, patience, 300*time.Millisecond, "the doctor says whether this command line has the keys")
 }

@@ -127,6 +127,7 @@ func (s *site) startWorker() {
 	engine := worker.New(s.Client, s.taskQueue+protocol.EngineTaskQueueSuffix, options)
 	activities.RegisterEngine(engine, s.Client, activities.Rebuilder{
 		Rebuild: workflows.RebuildToken, LookedBack: workflows.RunLookedBack, KeepInPages: workflows.KeepInPages,
+		AttributeNames: s.options.AttributeNames,
 	})
 	s.workers = []worker.Worker{operations, engine}
 	for _, w := range s.workers {
