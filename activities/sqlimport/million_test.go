@@ -8,8 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -18,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seriatim-go/seriatim/activities/sqldb"
+	"github.com/seriatim-go/seriatim/internal/harness"
 	"github.com/seriatim-go/seriatim/internal/postgres"
 )
 
@@ -49,14 +48,10 @@ var millionTable = strings.ReplaceAll(peopleTable, "points < 1000", "points >= 0
 // peak is the most memory that this process had, in KiB.
 func peak(t *testing.T) int {
 	t.Helper()
-	status, err := os.ReadFile("/proc/self/status")
-	if err != nil {
+	n := harness.PeakMemory(os.Getpid())
+	if n == 0 {
 		t.Skip("memory is read from /proc, which this system does not have")
 	}
-	found := regexp.MustCompile(`VmHWM:\s+(\d+) kB`).FindSubmatch(status)
-	require.NotNil(t, found)
-	n, err := strconv.Atoi(string(found[1]))
-	require.NoError(t, err)
 	return n
 }
 
