@@ -117,6 +117,15 @@ func openSite(t *testing.T, server *embedded.Server, namespace string, o workflo
 	return s
 }
 
+// dial is a client of the shared server as any program may have one.
+func dial(t *testing.T, namespace string) client.Client {
+	t.Helper()
+	c, err := client.Dial(client.Options{HostPort: shared.Address(), Namespace: namespace})
+	require.NoError(t, err)
+	t.Cleanup(c.Close)
+	return c
+}
+
 func (s *site) startWorker() {
 	cat, err := catalogue.New(testTypes(s.taskQueue)...)
 	require.NoError(s.t, err)
