@@ -118,19 +118,20 @@ func TestActManyGoesOn(t *testing.T) {
 
 func TestActOnStops(t *testing.T) {
 	t.Parallel()
+	const parallel = 4
 	many := make([]opclient.Found, 100)
 	for name, test := range map[string]struct {
 		verb func(cancel func(), n int32) error
 		is   error
 	}{
 		"when it is asked to": {func(cancel func(), n int32) error {
-			if n == 10 {
+			if n >= 10 {
 				cancel()
 			}
 			return nil
 		}, context.Canceled},
 		"when there is no worker": {func(_ func(), n int32) error {
-			if n == 10 {
+			if n >= 10 { // whichever hears of it first
 				return &opclient.NoWorkerError{}
 			}
 			return nil
@@ -141,7 +142,7 @@ func TestActOnStops(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			var calls atomic.Int32
-			summary, err := opclient.New(&fake{}, opclient.Options{Parallel: 4}).ActOn(ctx, many,
+			summary, err := opclient.New(&fake{}, opclient.Options{Parallel: parallel}).ActOn(ctx, many,
 				func(context.Context, string, string) (protocol.Record, error) {
 					return protocol.Record{}, test.verb(cancel, calls.Add(1))
 				}, nil)
@@ -150,7 +151,7 @@ func TestActOnStops(t *testing.T) {
 				require.ErrorIs(t, err, test.is)
 			}
 			require.EqualValues(t, calls.Load(), summary.Selected-summary.NotAsked)
-			require.Less(t, calls.Load(), int32(20))
+			require.LessOrEqual(t, calls.Load(), int32(9+parallel), "what is in flight is awaited, and no more")
 			require.Equal(t, 100, summary.Done+summary.Refused+summary.Failed+summary.NotAsked)
 		})
 	}

@@ -145,12 +145,16 @@ func takenText(t *protocol.Taken) string {
 	if t == nil {
 		return ""
 	}
-	text := fmt.Sprintf("%s, %s", t.Action, instant(&t.On))
-	if t.Identity != "" {
-		text += " by " + t.Identity
+	return fmt.Sprintf("%s, %s", t.Action, instant(&t.On)) + byWhom(t.Identity, t.Reason)
+}
+
+// byWhom goes behind what somebody did: who, and why, as far as they said so.
+func byWhom(identity, reason string) (text string) {
+	if identity != "" {
+		text = " by " + identity
 	}
-	if t.Reason != "" {
-		text += ": " + t.Reason
+	if reason != "" {
+		text += ": " + reason
 	}
 	return text
 }

@@ -119,14 +119,7 @@ func endedText(done opclient.Recovery) string {
 	if done.RunID == "" {
 		return ""
 	}
-	text := done.RunID + ", " + done.Ended
-	if done.EndedBy != "" {
-		text += " by " + done.EndedBy
-	}
-	if done.EndedReason != "" {
-		text += ": " + done.EndedReason
-	}
-	return text
+	return done.RunID + ", " + done.Ended + byWhom(done.EndedBy, done.EndedReason)
 }
 
 func knownText(n int) string {

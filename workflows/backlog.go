@@ -2,7 +2,6 @@ package workflows
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -53,16 +52,6 @@ type Page struct {
 	Restricted bool `json:"restricted,omitempty"`
 	// Lost says that it cannot be read any more.
 	Lost bool `json:"lost,omitempty"`
-}
-
-// Change is what became of an operation while a page held it.
-type Change struct {
-	ID string `json:"id"`
-	// Removed says that it has left the queue.
-	Removed bool `json:"removed,omitempty"`
-	// Operation's fields that were changed, as they are now.
-	Postponed  *protocol.PostponeRequest `json:"postponed,omitempty"`
-	LastAction *protocol.Taken           `json:"lastAction,omitempty"`
 }
 
 // Address is where a page is.
@@ -266,34 +255,6 @@ func (q *Queue) Loaded(which *Page, entries []Entry) *Page {
 	return &page
 }
 
-// apply changes an entry as was asked for while it was in the page.
-func (p *Page) apply(entry *Entry) (removed bool) {
-	for _, change := range p.Changes {
-		if change.ID != entry.Operation.ID {
-			continue
-		}
-		if change.Removed {
-			return true
-		}
-		change.applyTo(entry)
-	}
-	return false
-}
-
-func (c Change) applyTo(entry *Entry) {
-	if c.LastAction != nil {
-		entry.Bytes += jsonBytes(c.LastAction)
-		entry.LastAction = c.LastAction
-	}
-	if c.Postponed == nil {
-		return
-	}
-	entry.Operation.PostponeUntil = nil
-	if until := c.Postponed.Until; !until.IsZero() {
-		entry.Operation.PostponeUntil = &until
-	}
-}
-
 // PageLost holds the token, since the operations of a page cannot be read: none
 // may overtake them, and a person must know.
 func (q *Queue) PageLost(which *Page, now protocol.Hold) {
@@ -333,116 +294,4 @@ func (q *Queue) dropLost(now protocol.Hold) {
 			return p.Lost
 		})
 	}
-}
-
-// changeBytes is what is remembered of changes in pages.
-func (q *Queue) changeBytes() (sum int) {
-	for _, page := range q.Pages {
-		for _, change := range page.Changes {
-			sum += jsonBytes(change)
-		}
-	}
-	return sum
-}
-
-// ActPaged carries an action out on an operation in a page: entry is what the
-// page holds of it, at its place there. A cancelled one leaves the page at once.
-func (q *Queue) ActPaged(which *Page, at int, entry Entry, action protocol.Action, postpone protocol.PostponeRequest, asked protocol.Taken) (protocol.Record, error) {
-	page, doomed := q.findPage(which)
-	if page == nil {
-		return protocol.Record{}, q.notFound(entry.Operation.ID) // it has left the queue meanwhile
-	}
-	if removed := page.apply(&entry); removed || doomed {
-		return protocol.Record{}, protocol.CheckAction(entry.Operation.ID, protocol.Canceled, action)
-	}
-	position := q.offsetOf(page) + at + 1
-	if err := entry.check(q.record(entry, position, asked.On).StatusCode, action); err != nil {
-		return protocol.Record{}, err
-	}
-	change := Change{ID: entry.Operation.ID, LastAction: &asked}
-	switch action {
-	case protocol.ActionCancel:
-		change = Change{ID: entry.Operation.ID, Removed: true}
-	case protocol.ActionPostpone:
-		change.Postponed = &protocol.PostponeRequest{Until: postpone.Until.UTC()}
-	default:
-		change.Postponed = &protocol.PostponeRequest{}
-	}
-	if q.changeBytes()+jsonBytes(change) > maxChangeBytes || bytesIn(q.Ended) > maxEndedBytes {
-		return protocol.Record{}, busy("too many queued operations are being changed: send the request again")
-	}
-	page.Changes = append(slices.DeleteFunc(page.Changes, func(c Change) bool { return c.ID == change.ID }), change)
-	if !change.Removed {
-		change.applyTo(&entry)
-		return q.record(entry, position, asked.On), nil
-	}
-	page.Count--
-	entry.LastAction, entry.Verdict = &asked, canceledInQueue(asked.Reason)
-	entry.Bytes += jsonBytes(asked) + jsonBytes(asked.Reason)
-	q.Bytes += entry.Bytes
-	q.Ended = append(q.Ended, entry)
-	return q.record(entry, 0, asked.On), nil
-}
-
-// offsetOf is how many operations wait before those of the page.
-func (q *Queue) offsetOf(page *Page) int {
-	n := len(q.Front)
-	for i := range q.Pages {
-		if q.Pages[i].is(page) {
-			break
-		}
-		n += q.Pages[i].Count
-	}
-	return n
-}
-
-func busy(message string) error {
-	return &protocol.Refusal{Type: protocol.ErrTypeBusy, Message: message}
-}
-
-// canceledInQueue is the end of one that was cancelled while it queued.
-func canceledInQueue(reason string) *Verdict {
-	return &Verdict{Status: protocol.Canceled, Message: withReason("canceled while it queued", reason)}
-}
-
-// pageContent is what a BacklogPage is started with.
-type pageContent struct {
-	Token   string  `json:"token"`
-	N       int64   `json:"n"`
-	Entries []Entry `json:"entries"`
-}
-
-// contentOf is what the page is started with. It stands in the history of the run
-// that starts it, beside the signals that brought it, so that what can be told
-// from the rest is left out.
-func contentOf(token string, n int64, entries []Entry) pageContent {
-	content := pageContent{Token: token, N: n, Entries: slices.Clone(entries)}
-	for i := range content.Entries {
-		entry := &content.Entries[i]
-		entry.Bytes = 0
-		if entry.Hash == entry.Operation.ContentHash() {
-			entry.Hash = ""
-		}
-	}
-	return content
-}
-
-// complete adds what contentOf left out.
-func (e *Entry) complete() {
-	e.Hash = cmp.Or(e.Hash, e.Operation.ContentHash())
-	if e.Bytes == 0 {
-		e.Bytes = e.room()
-	}
-}
-
-// readPage decodes what a page holds.
-func readPage(encoded json.RawMessage) ([]Entry, error) {
-	var content pageContent
-	if err := json.Unmarshal(encoded, &content); err != nil {
-		return nil, err
-	}
-	for i := range content.Entries {
-		content.Entries[i].complete()
-	}
-	return content.Entries, nil
 }

@@ -3,22 +3,11 @@ package workflows
 import (
 	"encoding/json"
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/seriatim-go/seriatim/catalogue"
 	"github.com/seriatim-go/seriatim/protocol"
 )
-
-// maxDepth is how long a chain of operations that cause each other may get
-// before it counts as a loop, for operations of the type "workflow" and for all
-// others (SPEC 6.6).
-func maxDepth(t *catalogue.Type) int {
-	if t.Number == catalogue.WorkflowNumber {
-		return 16
-	}
-	return 8
-}
 
 // minRetryWait is the least wait before a retry that does not count: such
 // retries have no end of their own.
@@ -81,51 +70,6 @@ func (l *Life) Next(now time.Time) Step {
 		return l.nextOfLiving(now)
 	}
 	return StepEnd
-}
-
-// refuseType ends what the catalogue does not let run: the worker's word is final
-// (SPEC 8.3).
-func (l *Life) refuseType(now time.Time) (ended bool) {
-	v, refused := typeVerdict(l.Type, l.Record.Operation)
-	if !refused {
-		return l.refuseTarget(now)
-	}
-	l.end(v.Status, string(v.Code), v.Message, v.FriendlyMessage, now)
-	return true
-}
-
-// typeVerdict is the end of an operation that its type does not let run; nil is a
-// type that the worker does not know.
-func typeVerdict(t *catalogue.Type, o protocol.Operation) (v Verdict, refused bool) {
-	switch {
-	case t == nil:
-		return Verdict{
-			Status: protocol.Failed, Code: protocol.CodeTypeNotRecognised,
-			Message:         fmt.Sprintf("operationType %q is not in the catalogue of the worker that started it", o.OperationType),
-			FriendlyMessage: whatToAdd(o.OperationType),
-		}, true
-	case !t.Bound():
-		return Verdict{
-			Status: protocol.Failed, Code: protocol.CodeTypeNotRecognised,
-			Message:         fmt.Sprintf("operationType %q is known as %d %q, and nothing runs it on the worker that started it", o.OperationType, t.Number, t.Label),
-			FriendlyMessage: fmt.Sprintf("Bind the type in the worker's configuration (types: in config.yaml: \"- key: %s\" with an activity: or a workflow:) and submit the operation again.", t.Key),
-		}, true
-	case o.DependencyToken != "" && t.Restrictions.Has(protocol.NoToken):
-		return Verdict{
-			Status: protocol.Failed, Code: codeTokenNotAllowed,
-			Message:         fmt.Sprintf("dependencyToken: operations of type %q take none (got %q)", t.Key, cut(o.DependencyToken, maxShownBytes)),
-			FriendlyMessage: fmt.Sprintf("Submit the operation without a dependency token, or %s.", catalogue.AllowTokenHint),
-		}, true
-	}
-	return v, false
-}
-
-// whatToAdd says how an operation of a type that is not there can run.
-func whatToAdd(ref protocol.TypeRef) string {
-	if handler, ok := protocol.EventHandlerOf(ref); ok {
-		return fmt.Sprintf("Register the handler %q in the worker's configuration (events: in config.yaml) and submit the operation again.", handler)
-	}
-	return fmt.Sprintf("Add the type %q to the worker's configuration (types: in config.yaml) and submit the operation again.", ref)
 }
 
 // codeTokenNotAllowed is the errorCode of an operation that has a dependency token
@@ -259,121 +203,6 @@ func (l *Life) took(asked protocol.Taken) { l.Record.LastAction = &asked }
 // TokenHeld notes that its token is held, or no longer.
 func (l *Life) TokenHeld(hold *protocol.Hold) { l.Hold = hold }
 
-// Succeeded ends it with its handler's result.
-func (l *Life) Succeeded(result protocol.HandlerResult, now time.Time) {
-	l.held(result.Held)
-	if n := len(result.Result); n > protocol.MaxResultBytes {
-		l.end(protocol.Failed, "ResultTooLarge", fmt.Sprintf("result: has %d bytes, the limit is %d", n, protocol.MaxResultBytes), "", now)
-		return
-	}
-	l.Record.Result = result.Result
-	l.end(protocol.Succeeded, "", "", "", now)
-}
-
-// Failed ends it with its handler's last error.
-func (l *Life) Failed(code, message string, details protocol.FailureDetails, now time.Time) {
-	l.leave(details)
-	l.end(protocol.Failed, orCode(details, code), message, details.FriendlyMessage, now)
-}
-
-// Stopped is a handler that stopped before its work was done: since it was asked
-// to, or since it was lost after it was asked.
-func (l *Life) Stopped(details protocol.FailureDetails, now time.Time) {
-	l.leave(details)
-	r := &l.Record
-	if r.StatusCode != protocol.Pausing {
-		l.end(protocol.Canceled, "", withReason("canceled while it ran", l.reason()), "", now)
-		return
-	}
-	stop := *l.Stop
-	l.Stop = nil
-	switch {
-	case stop.Until == nil:
-		l.set(protocol.Waiting, protocol.SuspendPaused, now)
-	default:
-		r.PostponeUntil = stop.Until
-		l.set(protocol.Waiting, protocol.SuspendPostponed, now)
-	}
-}
-
-// LockBroken ends one whose handler ignores that it was cancelled (SPEC 3.2).
-func (l *Life) LockBroken(now time.Time) {
-	l.end(protocol.Canceled, "LockBroken", withReason(fmt.Sprintf("canceled while it ran; its handler did not stop within %v s, so its lock was broken",
-		l.Type.Binding.CancelTimeoutSeconds), l.reason()), "", now)
-}
-
-func (l *Life) reason() string {
-	if l.Record.LastAction == nil {
-		return ""
-	}
-	return l.Record.LastAction.Reason
-}
-
-// AskedForPerson is a handler that cannot go on without one: it is Suspended
-// until it is resumed (SPEC 6.1). A cancellation that is pending wins.
-func (l *Life) AskedForPerson(message string, details protocol.FailureDetails, now time.Time) {
-	if l.Record.StatusCode == protocol.Canceling {
-		l.Stopped(details, now)
-		return
-	}
-	l.leave(details)
-	l.Stop = nil
-	l.waitFor(protocol.SuspendError, message, details, now)
-}
-
-// Retried is a handler that wants to be called again without that being counted.
-// A request that is pending wins.
-func (l *Life) Retried(message string, details protocol.FailureDetails, now time.Time) {
-	if l.Record.StatusCode != protocol.InProgress {
-		l.Stopped(details, now)
-		return
-	}
-	l.leave(details)
-	on := now.Add(max(seconds(details.AfterSeconds), minRetryWait))
-	if details.At != nil && details.At.After(on) {
-		on = details.At.UTC()
-	}
-	l.RetryOn = &on
-	l.waitFor(protocol.SuspendRetrying, message, details, now)
-}
-
-func (l *Life) waitFor(reason protocol.SuspendReason, message string, details protocol.FailureDetails, now time.Time) {
-	l.explain(details.Code, message, details.FriendlyMessage)
-	l.set(protocol.Waiting, reason, now)
-}
-
-// leave keeps what a handler left behind.
-func (l *Life) leave(details protocol.FailureDetails) {
-	l.KeepCheckpoint(details.Checkpoint)
-	l.held(details.Held)
-}
-
-// KeepCheckpoint notes where the handler goes on; one that is absent, or larger
-// than a handler may leave, leaves it as it was, and null gives it up.
-func (l *Life) KeepCheckpoint(checkpoint json.RawMessage) {
-	switch n := len(checkpoint); {
-	case string(checkpoint) == "null":
-		l.Checkpoint = nil
-	case n > 0 && n <= protocol.MaxCheckpointBytes:
-		l.Checkpoint = checkpoint
-	}
-}
-
-// held notes who held it, as its handler's worker says.
-func (l *Life) held(held *protocol.Held) {
-	if held == nil {
-		return
-	}
-	r := &l.Record
-	if !held.StartedOn.IsZero() && r.StartedOn == nil {
-		started := held.StartedOn.UTC()
-		r.StartedOn = &started
-	}
-	r.HostID = cut(held.HostID, protocol.MaxReferenceBytes)
-	r.RetryCount += held.Retries
-	r.ExecutionTimeSpan = math.Round((r.ExecutionTimeSpan+held.Seconds)*100) / 100
-}
-
 // set changes the status of a record that has not ended.
 func (l *Life) set(status protocol.StatusCode, reason protocol.SuspendReason, now time.Time) {
 	r := &l.Record
@@ -394,14 +223,6 @@ func (l *Life) explain(code, message, friendly string) {
 	r := &l.Record
 	r.ErrorCode = cut(code, protocol.MaxReferenceBytes)
 	r.Message, r.FriendlyMessage = cut(message, protocol.MaxErrorMessageBytes), cut(friendly, protocol.MaxErrorMessageBytes)
-}
-
-// orCode is the handler's own code, where it gave one.
-func orCode(details protocol.FailureDetails, code string) string {
-	if details.Code != "" {
-		return details.Code
-	}
-	return code
 }
 
 // taken is an action as records show it.

@@ -18,16 +18,15 @@ func (o *operation) setHandlers() error {
 			func() (protocol.Record, error) { return o.life.Record, nil }),
 		setAction(o, protocol.CancelUpdateName, "End the operation as Canceled", o.cancelRequest, o.doCancel),
 		setAction(o, protocol.PauseUpdateName, "Suspend an operation that runs until it is resumed",
-			func(r protocol.ActionRequest) request { return o.request(protocol.ActionPause, r.Reason, r.Identity) }, o.doPause),
+			func(r protocol.ActionRequest) request {
+				return requestNow(o.ctx, protocol.ActionPause, r.Reason, r.Identity)
+			}, o.doPause),
 		setAction(o, protocol.ResumeUpdateName, "Make a Suspended operation Ready, whatever it waits for",
-			func(r protocol.ActionRequest) request { return o.request(protocol.ActionResume, r.Reason, r.Identity) }, o.doResume),
+			func(r protocol.ActionRequest) request {
+				return requestNow(o.ctx, protocol.ActionResume, r.Reason, r.Identity)
+			}, o.doResume),
 		setAction(o, protocol.PostponeUpdateName, "Change when the operation may start",
-			func(r protocol.PostponeRequest) request {
-				asked := o.request(protocol.PostponeAction(r.Until, workflow.Now(o.ctx)), r.Reason, r.Identity)
-				asked.problem = errors.Join(asked.problem, checkUntil(r.Until))
-				asked.until = r.Until
-				return asked
-			}, o.doPostpone),
+			func(r protocol.PostponeRequest) request { return postponement(o.ctx, r) }, o.doPostpone),
 		refuseSetRecurrence(o.ctx, func(protocol.SetRecurrenceRequest) string { return o.life.Record.ID }),
 	)
 }
@@ -53,12 +52,21 @@ type request struct {
 	problem error     // what is wrong with the update's fields
 }
 
-func (o *operation) request(action protocol.Action, reason, identity string) request {
+// requestNow is a request for an action.
+func requestNow(ctx workflow.Context, action protocol.Action, reason, identity string) request {
 	return request{
 		action:  action,
-		taken:   taken(action, workflow.Now(o.ctx), reason, identity),
+		taken:   taken(action, workflow.Now(ctx), reason, identity),
 		problem: protocol.ValidateAsked(reason, identity),
 	}
+}
+
+// postponement is a request to postpone.
+func postponement(ctx workflow.Context, r protocol.PostponeRequest) request {
+	asked := requestNow(ctx, protocol.PostponeAction(r.Until, workflow.Now(ctx)), r.Reason, r.Identity)
+	asked.problem = errors.Join(asked.problem, checkUntil(r.Until))
+	asked.until = r.Until
+	return asked
 }
 
 // setAction registers an update that asks for an action. What the state does not
@@ -84,7 +92,7 @@ func setAction[T any](o *operation, name, description string, read func(T) reque
 }
 
 func (o *operation) cancelRequest(r protocol.ActionRequest) request {
-	return o.request(protocol.ActionCancel, r.Reason, r.Identity)
+	return requestNow(o.ctx, protocol.ActionCancel, r.Reason, r.Identity)
 }
 
 func (o *operation) doCancel(_ workflow.Context, r request) error {

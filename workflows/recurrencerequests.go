@@ -17,7 +17,7 @@ const passTimeout = 2 * time.Minute
 // setHandlers registers what a recurring operation answers.
 func (r *recurrence) setHandlers() error {
 	plain := func(action protocol.Action) func(protocol.ActionRequest) request {
-		return func(m protocol.ActionRequest) request { return r.request(action, m.Reason, m.Identity) }
+		return func(m protocol.ActionRequest) request { return requestNow(r.ctx, action, m.Reason, m.Identity) }
 	}
 	return errors.Join(
 		setQuery(r.ctx, protocol.OperationQueryName, "The recurring operation's record",
@@ -29,22 +29,10 @@ func (r *recurrence) setHandlers() error {
 		setRecurringAction(r, protocol.ResumeUpdateName, "Run the next occurrence now, or resume the open one", plain(protocol.ActionResume),
 			func(asked request) { r.life.Resume(asked.taken) }),
 		setRecurringAction(r, protocol.PostponeUpdateName, "Move the next occurrence, or postpone the open one",
-			func(m protocol.PostponeRequest) request {
-				asked := r.request(protocol.PostponeAction(m.Until, workflow.Now(r.ctx)), m.Reason, m.Identity)
-				asked.problem = errors.Join(asked.problem, checkUntil(m.Until))
-				asked.until = m.Until
-				return asked
-			},
+			func(m protocol.PostponeRequest) request { return postponement(r.ctx, m) },
 			func(asked request) { r.life.Postpone(asked.until, asked.taken) }),
 		r.setSetRecurrence(),
 	)
-}
-
-func (r *recurrence) request(action protocol.Action, reason, identity string) request {
-	return request{
-		action: action, taken: taken(action, workflow.Now(r.ctx), reason, identity),
-		problem: protocol.ValidateAsked(reason, identity),
-	}
 }
 
 // setRecurringAction registers an update: on the pending occurrence it is carried
@@ -115,7 +103,7 @@ func (r *recurrence) ask(ctx workflow.Context, asked request) (record protocol.R
 // setSetRecurrence registers the update that changes the rule or the start.
 func (r *recurrence) setSetRecurrence() error {
 	read := func(m protocol.SetRecurrenceRequest) (protocol.Operation, request) {
-		asked := r.request(protocol.ActionSetRecurrence, m.Reason, m.Identity)
+		asked := requestNow(r.ctx, protocol.ActionSetRecurrence, m.Reason, m.Identity)
 		o, err := m.Apply(r.life.Record.Operation, r.life.Anchor)
 		if err == nil && r.start.Type != nil {
 			err = r.checkType(o)

@@ -11,10 +11,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seriatim-go/seriatim/activities"
-	"github.com/seriatim-go/seriatim/activities/files"
 	"github.com/seriatim-go/seriatim/activities/handlertest"
 	"github.com/seriatim-go/seriatim/activities/sqldb"
 	"github.com/seriatim-go/seriatim/internal/mailbox"
+	"github.com/seriatim-go/seriatim/internal/sqlbench"
 	"github.com/seriatim-go/seriatim/protocol"
 )
 
@@ -22,34 +22,17 @@ import (
 type room struct {
 	*mailbox.Server
 	activities.Handler
-	t      *testing.T
-	folder string
-	db     *sqldb.DB
+	*sqlbench.Bench
+	t *testing.T
 }
 
 func newRoom(t *testing.T, o mailbox.Options) *room {
 	t.Helper()
-	r := &room{Server: serve(t, o), t: t, folder: t.TempDir()}
-	folder, err := files.Open(r.folder)
-	require.NoError(t, err)
-	path := filepath.Join(t.TempDir(), "crm.db")
-	require.NoError(t, os.WriteFile(path, nil, 0o600))
-	databases, err := sqldb.Open(sqldb.Connection{Name: "crm", Driver: sqldb.SQLite, DSN: path})
-	require.NoError(t, err)
-	r.db, err = databases.Get("", "crm")
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		require.NoError(t, folder.Close())
-		require.NoError(t, databases.Close())
-	})
-	r.Handler, err = New(Options{Connections: []Connection{to(r.Server)}, Files: folder, Databases: databases})
+	r := &room{Server: serve(t, o), Bench: sqlbench.Open(t, sqldb.SQLite, sqlbench.NewSQLite(t)), t: t}
+	var err error
+	r.Handler, err = New(Options{Connections: []Connection{to(r.Server)}, Files: r.Files, Databases: r.Databases})
 	require.NoError(t, err)
 	return r
-}
-
-func (r *room) file(name, content string) {
-	r.t.Helper()
-	require.NoError(r.t, os.WriteFile(filepath.Join(r.folder, name), []byte(content), 0o600))
 }
 
 // mail sends a mailing with these fields, as JSON.
@@ -71,7 +54,7 @@ func TestListsComeFromFiles(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newRoom(t, mailbox.Options{})
-			r.file(name, c.content)
+			r.Save(t, name, c.content)
 			require.Equal(t, 2, succeeded(t, r.mail(c.fields, 2)).Sent, "also where it was stopped behind the first")
 			require.Len(t, r.Messages(), 2)
 			require.Equal(t, "Dear Carl", subject(t, r.Messages()[1]))
@@ -87,8 +70,7 @@ func TestListsComeFromDatabases(t *testing.T) {
 		"CREATE TABLE people (id INTEGER PRIMARY KEY, mail TEXT, name TEXT, city TEXT, number INTEGER, ratio REAL)",
 		"INSERT INTO people VALUES (1, 'a@b.example', 'Anna', 'Ulm', 12345678901, 1234567.5), (2, 'c@d.example', 'Carl', NULL, 2, 2), (3, 'e@f.example', 'Eva', 'Essen', 3, 3)",
 	} {
-		_, err := r.db.ExecContext(t.Context(), statement)
-		require.NoError(t, err)
+		r.Do(t, statement)
 	}
 	got := succeeded(t, r.mail(`"headers":{"X-N":"{{.number}} {{.ratio}}"},"recipientsQuery":{"connection":"crm","query":"SELECT * FROM people ORDER BY id","to":"mail"}`, 2))
 	require.Equal(t, []int{2, 1, 3}, []int{got.Sent, got.RejectedCount, got.Recipients})
@@ -101,9 +83,9 @@ func TestListsComeFromDatabases(t *testing.T) {
 func TestListsThatCannotBeReadSaySo(t *testing.T) {
 	t.Parallel()
 	r := newRoom(t, mailbox.Options{})
-	r.file("empty.csv", "")
-	r.file("a.csv", "to,name\n")
-	r.file("a.txt", "")
+	r.Save(t, "empty.csv", "")
+	r.Save(t, "a.csv", "to,name\n")
+	r.Save(t, "a.txt", "")
 	for fields, wanted := range map[string]string{
 		`"recipients":[{"to":"a@b.example"}],"recipientsFile":{"file":"a.csv"}`:            `80044304 data.recipients: come from more than one place`,
 		`"recipientsFile":{"file":"../a.csv"}`:                                             `80044304 data.recipientsFile.file: `,
@@ -125,7 +107,7 @@ func TestListsThatCannotBeReadSaySo(t *testing.T) {
 		require.Equal(t, protocol.OutcomeFailed, outcome.Kind, fields)
 		require.Contains(t, outcome.Code+" "+outcome.Message, wanted, fields)
 		require.NotEmpty(t, outcome.FriendlyMessage)
-		require.NotContains(t, outcome.Message, r.folder)
+		require.NotContains(t, outcome.Message, r.Folder)
 	}
 	require.Zero(t, r.Connections())
 }
@@ -133,11 +115,11 @@ func TestListsThatCannotBeReadSaySo(t *testing.T) {
 func TestAListThatWentAwayWaitsForAPerson(t *testing.T) {
 	t.Parallel()
 	r := newRoom(t, mailbox.Options{})
-	r.file("a.csv", "to,name,city\na@b.example,A,X\nc@d.example,C,X\n")
+	r.Save(t, "a.csv", "to,name,city\na@b.example,A,X\nc@d.example,C,X\n")
 	o := protocol.Operation{ID: "m", Data: json.RawMessage(`{"connection":"news","subject":"s","text":"t","recipientsFile":{"file":"a.csv"}}`)}
 	attempts := handlertest.Run(t, activities.HandlerFunc(r.Handle), o, 2)
 	left := attempts[0].Checkpoint
-	require.NoError(t, os.Remove(filepath.Join(r.folder, "a.csv")))
+	require.NoError(t, os.Remove(filepath.Join(r.Folder, "a.csv")))
 	outcome := resume(t, r.Handler, o, left)[0].Outcome
 	require.Equal(t, protocol.OutcomeSuspended, outcome.Kind)
 	require.Equal(t, "ListUnreadable", outcome.Code)
@@ -148,8 +130,8 @@ func TestAListThatWentAwayWaitsForAPerson(t *testing.T) {
 func TestMalformedRowsAreReported(t *testing.T) {
 	t.Parallel()
 	r := newRoom(t, mailbox.Options{})
-	r.file("a.csv", "to,name,city\na@b.example,A,X\nc@d.example,C\ne@f.example,E,\"X\"y\ng@h.example,G,X\n")
-	r.file("b.jsonl", `{"to":"i@b.example","name":"I","values":{"city":"X"}}`+"\n{\n"+`{"too":"x"}`+"\n"+strings.Repeat("x", 10)+"\n"+`{"to":"k@b.example","name":"K","values":{"city":"X"}}`)
+	r.Save(t, "a.csv", "to,name,city\na@b.example,A,X\nc@d.example,C\ne@f.example,E,\"X\"y\ng@h.example,G,X\n")
+	r.Save(t, "b.jsonl", `{"to":"i@b.example","name":"I","values":{"city":"X"}}`+"\n{\n"+`{"too":"x"}`+"\n"+strings.Repeat("x", 10)+"\n"+`{"to":"k@b.example","name":"K","values":{"city":"X"}}`)
 	got := succeeded(t, r.mail(`"recipientsFile":{"file":"a.csv"}`))
 	require.Equal(t, []int{2, 2}, []int{got.Sent, got.RejectedCount})
 	require.Equal(t, rejection{"line 3", 0, "cannot be read: wrong number of fields"}, got.Rejected[0])
@@ -162,7 +144,7 @@ func TestMalformedRowsAreReported(t *testing.T) {
 func TestSuppressedAddressesOfAFileGetNothing(t *testing.T) {
 	t.Parallel()
 	r := newRoom(t, mailbox.Options{})
-	r.file("out.csv", "mail\na@B.example\nnobody\n")
+	r.Save(t, "out.csv", "mail\na@B.example\nnobody\n")
 	got := succeeded(t, r.mail(`"recipients":[{"to":"a@b.example"},{"to":"c@d.example","name":"C","values":{"city":"X"}}],
 		"suppressFile":{"file":"out.csv","to":"mail"},"suppress":["x@y.example"]`))
 	require.Equal(t, []int{1, 1, 0}, []int{got.Sent, got.Suppressed, got.RejectedCount})
@@ -192,7 +174,7 @@ func TestAllRejectionsGoToAFile(t *testing.T) {
 	attempts = resume(t, r.Handler, o, earlier, 30)
 	got := succeeded(t, attempts[len(attempts)-1].Outcome)
 	require.Equal(t, []int{1, n + 1, maxListed}, []int{got.Sent, got.RejectedCount, len(got.Rejected)})
-	content, err := os.ReadFile(filepath.Join(r.folder, "out", "rejected.jsonl"))
+	content, err := os.ReadFile(filepath.Join(r.Folder, "out", "rejected.jsonl"))
 	require.NoError(t, err)
 	lines := strings.Split(strings.TrimSpace(string(content)), "\n")
 	require.Len(t, lines, n+1)

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/seriatim-go/seriatim/activities/csvfile"
+	"github.com/seriatim-go/seriatim/activities/internal/tables"
 	"github.com/seriatim-go/seriatim/activities/sqldb"
 	"github.com/seriatim-go/seriatim/protocol"
 )
@@ -67,7 +68,7 @@ func (q *queried) prepare(ctx context.Context, query string) error {
 			return err
 		}
 		if len(columns) != 1 {
-			return refuse(q.field+".query", strings.Join(columns, ", "), fmt.Sprintf("selects %d columns where the member alone is expected", len(columns)))
+			return tables.Refuse(q.field+".query", strings.Join(columns, ", "), fmt.Sprintf("selects %d columns where the member alone is expected", len(columns)))
 		}
 		order := `COLLATE "C"`
 		if !q.db.IsPostgres() {
@@ -94,7 +95,7 @@ func (q *queried) read(ctx context.Context, statement string, work func(*sql.Row
 	})
 	var refused *sqldb.Error
 	if errors.As(err, &refused) && (refused.Kind == sqldb.Wrong || refused.Kind == sqldb.BadValue) {
-		return refuse(q.field+".query", "", fmt.Sprintf("connection %q: %s", q.db.Name, refused.Problem))
+		return tables.Refuse(q.field+".query", "", fmt.Sprintf("connection %q: %s", q.db.Name, refused.Problem))
 	}
 	return err
 }
@@ -180,7 +181,7 @@ type changedError struct{ *protocol.FieldError }
 func (e *changedError) Outcome() protocol.Outcome { return protocol.Failure("FileChanged", e.Error()) }
 
 func (l *listed) changed() error {
-	return &changedError{refuse(l.field+".file", l.name, "has changed since the operation began")}
+	return &changedError{tables.Refuse(l.field+".file", l.name, "has changed since the operation began")}
 }
 
 // explain is what is wrong with the file's content, as the field that names it.
@@ -189,7 +190,7 @@ func (l *listed) explain(err error) error {
 	if errors.As(err, &onDisk) {
 		return fmt.Errorf("data.%s.file: %q: %w", l.field, l.name, onDisk.Err)
 	}
-	return refuse(l.field+".file", l.name, err.Error())
+	return tables.Refuse(l.field+".file", l.name, err.Error())
 }
 
 // next reads so many records. One that is malformed ends the operation: nobody
@@ -206,7 +207,7 @@ func (l *listed) next(_ context.Context, size int) (page []string, err error) {
 		case err != nil:
 			return nil, l.explain(err)
 		case record.Problem != "":
-			return nil, refuse(l.field+".file", l.name, fmt.Sprintf("line %d: %s", record.Line, record.Problem))
+			return nil, tables.Refuse(l.field+".file", l.name, fmt.Sprintf("line %d: %s", record.Line, record.Problem))
 		}
 		if member := strings.TrimSpace(record.Fields[l.column]); member != "" {
 			page = append(page, member)

@@ -16,12 +16,12 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/seriatim-go/seriatim/activities"
 	"github.com/seriatim-go/seriatim/activities/fenced"
 	"github.com/seriatim-go/seriatim/activities/files"
+	"github.com/seriatim-go/seriatim/activities/internal/tables"
 	"github.com/seriatim-go/seriatim/activities/sqldb"
 	"github.com/seriatim-go/seriatim/protocol"
 )
@@ -55,6 +55,9 @@ func Handler(folder files.Folder, databases *sqldb.Databases) activities.Handler
 	return activities.Typed(h.handle)
 }
 
+// friendly is what is said where the data cannot be worked with.
+const friendly = "The activities cannot be made as it was asked for. Correct the operation's data and submit it as a new operation."
+
 type handler struct {
 	folder    files.Folder
 	databases *sqldb.Databases
@@ -64,33 +67,13 @@ func (h handler) handle(ctx context.Context, r activities.Request, data spec) pr
 	data = data.completed()
 	db, err := h.databases.Get("data.target.connection", data.Target.Connection)
 	if err := errors.Join(data.check(), err); err != nil {
-		return unreadable(err)
+		return tables.Unreadable(err, friendly)
 	}
 	p := &propagation{handler: h, request: r, spec: data, db: db}
 	if err := p.attempt(ctx); err != nil {
-		return outcomeOf(ctx, err)
+		return tables.Outcome(ctx, err, "PropagationInterrupted", friendly)
 	}
 	return protocol.Success(p.at.Counts)
-}
-
-// outcomeOf is how an attempt ends on an error.
-func outcomeOf(ctx context.Context, err error) protocol.Outcome {
-	if ctx.Err() != nil {
-		return protocol.Cancellation()
-	}
-	if outcome, known := fenced.Outcome(err); known {
-		return outcome
-	}
-	if field := (*protocol.FieldError)(nil); errors.As(err, &field) {
-		return unreadable(err)
-	}
-	return protocol.Retry("PropagationInterrupted", err.Error())
-}
-
-// unreadable is the outcome for data that cannot be worked with.
-func unreadable(err error) protocol.Outcome {
-	return protocol.Failure(string(protocol.CodePayloadUnreadable), err.Error()).
-		WithFriendly("The activities cannot be made as it was asked for. Correct the operation's data and submit it as a new operation.")
 }
 
 // position is the checkpoint, written with each batch.
@@ -118,7 +101,7 @@ func (p *propagation) attempt(ctx context.Context) (err error) {
 	if err := p.table(ctx); err != nil {
 		return err
 	}
-	work := fenced.Work{OperationID: p.request.Operation.ID, Fence: p.request.Fence, Subject: p.spec.subject()}
+	work := fenced.Work{OperationID: p.request.Operation.ID, Fence: p.request.Fence, Subject: tables.Subject(Activity, p.spec)}
 	if p.lock, err = fenced.Claim(ctx, p.db, work, &p.at); err != nil || p.at.Done {
 		return err
 	}
@@ -142,37 +125,18 @@ func (p *propagation) attempt(ctx context.Context) (err error) {
 // there.
 func (p *propagation) table(ctx context.Context) error {
 	t := p.spec.Target
-	columns, err := p.db.Columns(ctx, t.Table)
-	if err != nil {
-		return err
-	}
-	if len(columns) == 0 {
-		return refuse("target.table", t.Table, fmt.Sprintf("is not in the database of connection %q", p.db.Name))
-	}
-	byName, known := make(map[string]sqldb.Column, len(columns)), ""
-	for _, column := range columns {
-		byName[column.Name] = column
-		known += ", " + column.Name
-	}
 	constants, values, err := p.spec.constants()
 	if err != nil {
 		return err
 	}
 	p.values = values
-	p.insert = sqldb.Insert{Table: t.Table, Key: []string{t.Campaign, t.Member}, OnDuplicate: sqldb.Skip}
-	fields := []string{"target.campaign", "target.member"}
-	var problems []error
-	for i, name := range append([]string{t.Campaign, t.Member}, constants...) {
-		if i >= len(fields) {
-			fields = append(fields, "activity."+name)
-		}
-		column, there := byName[name]
-		if !there {
-			problems = append(problems, refuse(fields[i], name, fmt.Sprintf("is not a column of table %q, which has %s", t.Table, known[2:])))
-		}
-		p.insert.Columns = append(p.insert.Columns, column)
+	wanted := []tables.Wanted{{Field: "target.campaign", Name: t.Campaign}, {Field: "target.member", Name: t.Member}}
+	for _, name := range constants {
+		wanted = append(wanted, tables.Wanted{Field: "activity." + name, Name: name})
 	}
-	return errors.Join(problems...)
+	p.insert = sqldb.Insert{Table: t.Table, Key: []string{t.Campaign, t.Member}, OnDuplicate: sqldb.Skip}
+	p.insert.Columns, err = tables.Columns(ctx, p.db, "target.table", t.Table, wanted)
+	return err
 }
 
 // exclusions are read whole, about 100 bytes each: a member is compared exactly.
@@ -213,7 +177,8 @@ func (p *propagation) batch(ctx context.Context, from members) error {
 	err = p.lock.Commit(ctx, func(tx *sql.Tx) (any, error) {
 		written, err := p.db.Rows(ctx, tx, p.insert, rows)
 		if err != nil {
-			return nil, p.explainTable(err)
+			// A unique key is what the table lacks most often.
+			return nil, tables.Explain(err, fmt.Sprintf("table %q needs a unique key of (%s)", p.insert.Table, sqldb.QuoteAll(p.insert.Key)))
 		}
 		if len(written.Refused) > 0 {
 			first := written.Refused[0]
@@ -224,7 +189,7 @@ func (p *propagation) batch(ctx context.Context, from members) error {
 		c.Excluded += int64(len(page) - len(rows))
 		c.Created += int64(written.Inserted)
 		c.Existing += int64(written.Skipped)
-		c.Seconds = math.Round((c.Seconds+time.Since(began).Seconds())*1000) / 1000
+		c.Seconds = tables.Seconds(c.Seconds, began)
 		return after, nil
 	})
 	if err == nil {
@@ -252,13 +217,4 @@ func (e *refusedError) Error() string { return fmt.Sprintf("member %q: %s", e.me
 // Outcome fails the operation.
 func (e *refusedError) Outcome() protocol.Outcome {
 	return protocol.Failure("ActivityRefused", e.Error())
-}
-
-// explainTable adds what the table lacks most often.
-func (p *propagation) explainTable(err error) error {
-	var refused *sqldb.Error
-	if errors.As(err, &refused) && refused.Kind == sqldb.Wrong {
-		refused.Problem = fmt.Sprintf("table %q needs a unique key of (%s): %s", p.spec.Target.Table, sqldb.QuoteAll(p.insert.Key), refused.Problem)
-	}
-	return err
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -12,10 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seriatim-go/seriatim/activities"
-	"github.com/seriatim-go/seriatim/activities/files"
 	"github.com/seriatim-go/seriatim/activities/handlertest"
-	"github.com/seriatim-go/seriatim/activities/sqldb"
-	"github.com/seriatim-go/seriatim/internal/postgres"
+	"github.com/seriatim-go/seriatim/internal/sqlbench"
 	"github.com/seriatim-go/seriatim/protocol"
 )
 
@@ -25,42 +22,21 @@ func TestMain(m *testing.M) {
 }
 
 // bench is a folder and a database with 100 people and a table of activities.
-type bench struct {
-	folder    string
-	files     files.Folder
-	databases *sqldb.Databases
-	db        *sqldb.DB
-}
+type bench struct{ *sqlbench.Bench }
 
-func newBench(t *testing.T, driver, dsn string) *bench {
+func newBench(t *testing.T, on *sqlbench.Bench) *bench {
 	t.Helper()
-	b := &bench{folder: t.TempDir()}
-	var err error
-	b.files, err = files.Open(b.folder)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, b.files.Close()) })
-	b.databases, err = sqldb.Open(sqldb.Connection{Name: "crm", Driver: driver, DSN: dsn})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, b.databases.Close()) })
-	b.db, err = b.databases.Get("", "crm")
-	require.NoError(t, err)
-	b.do(t, `CREATE TABLE people (id INTEGER, email TEXT, stop BOOLEAN)`)
+	on.Do(t, `CREATE TABLE people (id INTEGER, email TEXT, stop BOOLEAN)`)
 	for i := range 100 {
-		b.do(t, fmt.Sprintf(`INSERT INTO people VALUES (%d, 'p%d@example.com', %t)`, i, i, i%10 == 0))
+		on.Do(t, fmt.Sprintf(`INSERT INTO people VALUES (%d, 'p%d@example.com', %t)`, i, i, i%10 == 0))
 	}
-	b.do(t, `CREATE TABLE calls (campaign TEXT, member TEXT, subject TEXT NOT NULL, priority INTEGER CHECK (priority < 10), due DATE, UNIQUE (campaign, member))`)
-	return b
-}
-
-func (b *bench) do(t *testing.T, statement string) {
-	t.Helper()
-	_, err := b.db.ExecContext(t.Context(), statement)
-	require.NoError(t, err)
+	on.Do(t, `CREATE TABLE calls (campaign TEXT, member TEXT, subject TEXT NOT NULL, priority INTEGER CHECK (priority < 10), due DATE, UNIQUE (campaign, member))`)
+	return &bench{on}
 }
 
 func (b *bench) count(t *testing.T, where string) (n int64) {
 	t.Helper()
-	require.NoError(t, b.db.QueryRowContext(t.Context(), `SELECT count(*) FROM `+where).Scan(&n))
+	require.NoError(t, b.DB.QueryRowContext(t.Context(), `SELECT count(*) FROM `+where).Scan(&n))
 	return n
 }
 
@@ -77,7 +53,7 @@ func spring(more ...string) protocol.Operation {
 	return protocol.Operation{ID: uuid.NewString(), OperationType: "activity.propagation", Data: json.RawMessage(data)}
 }
 
-func (b *bench) handler() activities.Handler { return Handler(b.files, b.databases) }
+func (b *bench) handler() activities.Handler { return Handler(b.Files, b.Databases) }
 
 func (b *bench) run(t *testing.T, o protocol.Operation) protocol.Outcome {
 	t.Helper()
@@ -111,38 +87,18 @@ var claims = map[string]func(t *testing.T, b *bench){
 
 func TestOnSQLite(t *testing.T) {
 	t.Parallel()
-	for name, claim := range claims {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			path := filepath.Join(t.TempDir(), "crm.db")
-			require.NoError(t, os.WriteFile(path, nil, 0o600))
-			claim(t, newBench(t, sqldb.SQLite, path))
-		})
-	}
+	sqlbench.OnSQLite(t, claims, newBench)
 }
 
 func TestOnPostgres(t *testing.T) {
 	t.Parallel()
-	server := postgres.Start(t)
-	all, err := sqldb.Open(sqldb.Connection{Name: "all", Driver: sqldb.Postgres, DSN: server})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, all.Close()) })
-	admin, err := all.Get("", "all")
-	require.NoError(t, err)
-	for name, claim := range claims {
-		t.Run(name, func(t *testing.T) { // one after another: the machine is small
-			database := "d" + uuid.NewString()[:8]
-			_, err := admin.ExecContext(t.Context(), "CREATE DATABASE "+database)
-			require.NoError(t, err)
-			claim(t, newBench(t, sqldb.Postgres, strings.Replace(server, "dbname=postgres", "dbname="+database, 1)))
-		})
-	}
+	sqlbench.OnPostgres(t, claims, newBench)
 }
 
 func eachGetsOne(t *testing.T, b *bench) {
-	b.do(t, `INSERT INTO people SELECT id, email, stop FROM people`) // twice in the list
-	b.do(t, `INSERT INTO people VALUES (0, NULL, FALSE), (0, '', FALSE)`)
-	b.do(t, `INSERT INTO calls VALUES ('spring', 'p1@example.com', 'by hand', 1, NULL), ('autumn', 'p2@example.com', 'other', 1, NULL)`)
+	b.Do(t, `INSERT INTO people SELECT id, email, stop FROM people`) // twice in the list
+	b.Do(t, `INSERT INTO people VALUES (0, NULL, FALSE), (0, '', FALSE)`)
+	b.Do(t, `INSERT INTO calls VALUES ('spring', 'p1@example.com', 'by hand', 1, NULL), ('autumn', 'p2@example.com', 'other', 1, NULL)`)
 	r := b.succeed(t, spring(everyone, stopped, toCalls, aCall, `"batchSize":7`))
 	require.Equal(t, Result{Members: 100, Created: 89, Existing: 1, Excluded: 10}, r)
 	require.Equal(t, int64(89), b.count(t, `calls WHERE campaign = 'spring' AND subject = 'Call "them"' AND priority = 3 AND due IS NULL`))
@@ -159,24 +115,21 @@ func repeatMakesNone(t *testing.T, b *bench) {
 }
 
 func filesToo(t *testing.T, b *bench) {
-	save := func(name, content string) {
-		require.NoError(t, os.WriteFile(filepath.Join(b.folder, name), []byte(content), 0o600))
-	}
-	save("all.csv", "Name;Mail\nA;a@example.com\nB; b@example.com\nC;\nD;d@example.com\nA;a@example.com\n")
-	save("stop.csv", "mail\nd@example.com\n")
+	b.Save(t, "all.csv", "Name;Mail\nA;a@example.com\nB; b@example.com\nC;\nD;d@example.com\nA;a@example.com\n")
+	b.Save(t, "stop.csv", "mail\nd@example.com\n")
 	files := []string{`"members":{"file":"all.csv","column":"Mail"}`, `"exclusions":{"file":"stop.csv","column":"mail"}`, toCalls, aCall}
 	require.Equal(t, Result{Members: 4, Created: 2, Existing: 1, Excluded: 1}, b.succeed(t, spring(append(files, `"batchSize":2`)...)))
 
 	o := spring(append(files, `"batchSize":1`)...)
 	attempts := handlertest.Run(t, handlerFunc(b, func(n int) {
 		if n == 2 {
-			save("all.csv", "Name;Mail\nE;e@example.com\n")
+			b.Save(t, "all.csv", "Name;Mail\nE;e@example.com\n")
 		}
 	}), o, 2)
 	require.Equal(t, "FileChanged", attempts[1].Outcome.Code, attempts[1].Outcome.Message)
 	require.Contains(t, attempts[1].Outcome.Message, `data.members.file: has changed since the operation began (got "all.csv")`)
 
-	save("all.csv", "Name;Mail\nA;a@example.com\nB\n")
+	b.Save(t, "all.csv", "Name;Mail\nA;a@example.com\nB\n")
 	outcome := b.run(t, spring(files...))
 	require.Contains(t, outcome.Message, `data.members.file: line 3: has 1 fields where there are 2 columns`)
 }
@@ -191,7 +144,7 @@ func stoppedGoesOn(t *testing.T, b *bench) {
 }
 
 func queryReadsOnly(t *testing.T, b *bench) {
-	b.do(t, `CREATE TABLE log (x INTEGER)`)
+	b.Do(t, `CREATE TABLE log (x INTEGER)`)
 	for _, query := range []string{
 		`DELETE FROM people`,
 		`SELECT email FROM people; DELETE FROM people`,
@@ -236,7 +189,7 @@ func wrongIsRefused(t *testing.T, b *bench) {
 		require.Equal(t, string(protocol.CodePayloadUnreadable), outcome.Code, name)
 		require.Contains(t, outcome.Message, c.problem, name)
 	}
-	b.do(t, `CREATE TABLE loose (campaign TEXT, member TEXT)`)
+	b.Do(t, `CREATE TABLE loose (campaign TEXT, member TEXT)`)
 	outcome := b.run(t, spring(everyone, `"target":{"connection":"crm","table":"loose"}`))
 	require.Equal(t, "DatabaseRefused", outcome.Code)
 	require.Contains(t, outcome.Message, `table "loose" needs a unique key of ("campaign", "member"): `)

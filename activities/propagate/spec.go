@@ -2,8 +2,7 @@ package propagate
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,8 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/seriatim-go/seriatim/activities/internal/tables"
 	"github.com/seriatim-go/seriatim/activities/sqldb"
-	"github.com/seriatim-go/seriatim/protocol"
 )
 
 // Bounds of a propagation.
@@ -60,35 +59,17 @@ type target struct {
 }
 
 func (s spec) completed() spec {
-	s.Target.Campaign = orElse(s.Target.Campaign, "campaign")
-	s.Target.Member = orElse(s.Target.Member, "member")
-	s.BatchSize = orElse(s.BatchSize, defaultBatchSize)
+	s.Target.Campaign = cmp.Or(s.Target.Campaign, "campaign")
+	s.Target.Member = cmp.Or(s.Target.Member, "member")
+	s.BatchSize = cmp.Or(s.BatchSize, defaultBatchSize)
 	return s
-}
-
-func orElse[T comparable](value, fallback T) T {
-	var zero T
-	if value == zero {
-		return fallback
-	}
-	return value
-}
-
-// subject tells this data from other data.
-func (s spec) subject() string {
-	encoded, err := json.Marshal(s)
-	if err != nil {
-		return err.Error() // what was decoded encodes again
-	}
-	sum := sha256.Sum256(encoded)
-	return "activity.propagation " + hex.EncodeToString(sum[:8])
 }
 
 // check names each field that is wrong.
 func (s spec) check() error {
 	problems := []error{s.Members.check("members")}
 	bad := func(field, value, problem string) {
-		problems = append(problems, refuse(field, value, problem))
+		problems = append(problems, tables.Refuse(field, value, problem))
 	}
 	if s.Campaign == "" {
 		bad("campaign", "", "is missing: name what the activities belong to")
@@ -118,11 +99,11 @@ func (s spec) check() error {
 func (p people) check(field string) error {
 	switch {
 	case (p.Query == "") == (p.File == ""):
-		return refuse(field, "", "needs either connection and query, or file and column")
+		return tables.Refuse(field, "", "needs either connection and query, or file and column")
 	case p.File != "" && p.Column == "":
-		return refuse(field+".column", "", "is missing: name the file's column of members")
+		return tables.Refuse(field+".column", "", "is missing: name the file's column of members")
 	case p.File != "" && p.Connection != "":
-		return refuse(field+".connection", p.Connection, "has no meaning with a file")
+		return tables.Refuse(field+".connection", p.Connection, "has no meaning with a file")
 	case p.File != "":
 		return nil
 	}
@@ -130,9 +111,9 @@ func (p people) check(field string) error {
 	word := strings.ToUpper(strings.FieldsFunc(query+" .", func(r rune) bool { return strings.ContainsRune(" \t\r\n(", r) })[0])
 	switch {
 	case word != "SELECT" && word != "WITH":
-		return refuse(field+".query", p.Query, "is not a SELECT")
+		return tables.Refuse(field+".query", p.Query, "is not a SELECT")
 	case strings.Contains(query, ";"):
-		return refuse(field+".query", p.Query, `has a ";": one statement is run`)
+		return tables.Refuse(field+".query", p.Query, `has a ";": one statement is run`)
 	}
 	return nil
 }
@@ -149,7 +130,7 @@ func (s spec) constants() (names []string, values []any, err error) {
 	for _, name := range slices.Sorted(maps.Keys(s.Activity)) {
 		value, err := scalar(s.Activity[name])
 		if err != nil {
-			problems = append(problems, refuse("activity."+name, string(s.Activity[name]), err.Error()))
+			problems = append(problems, tables.Refuse("activity."+name, string(s.Activity[name]), err.Error()))
 		}
 		names, values = append(names, name), append(values, value)
 	}
@@ -170,15 +151,4 @@ func scalar(raw json.RawMessage) (any, error) {
 		return sqldb.Number(value), nil
 	}
 	return nil, errors.New("is not a string, a number, true, false or null")
-}
-
-// refuse refuses a field of the operation's data.
-func refuse(field, value, problem string) *protocol.FieldError {
-	if value != "" {
-		if len(value) > 64 {
-			value = strings.ToValidUTF8(value[:64], "") + "…"
-		}
-		value = fmt.Sprintf("%q", value)
-	}
-	return &protocol.FieldError{Field: "data." + field, Value: value, Problem: problem}
 }

@@ -33,7 +33,7 @@ func zombieMakesNone(t *testing.T, b *bench) {
 	outcome := handlerFunc(b, func(n int) {
 		if n == 4 {
 			second = b.handler().Handle(t.Context(), activities.Request{Operation: o, Fence: protocol.Fence{N: 1, Attempt: 2}})
-			b.do(t, `DELETE FROM calls`)
+			b.Do(t, `DELETE FROM calls`)
 		}
 	}).Handle(t.Context(), activities.Request{Operation: o, Fence: protocol.Fence{N: 1, Attempt: 1}})
 	require.Equal(t, Result{Members: 100, Created: 100}, resultOf(t, second))

@@ -2,7 +2,6 @@ package sqlimport
 
 import (
 	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -10,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seriatim-go/seriatim/activities/sqldb"
+	"github.com/seriatim-go/seriatim/internal/sqlbench"
 )
 
 // The example is imported as docs/handlers-import.md says, and what is wrong in it
@@ -22,13 +22,11 @@ func TestExampleContacts(t *testing.T) {
 	data := regexp.MustCompile("(?s)```json\n(\\{\"file\":\"contacts.csv\".*?)```").FindSubmatch(document)
 	require.NotNil(t, table)
 	require.NotNil(t, data)
-	path := filepath.Join(t.TempDir(), "crm.db")
-	require.NoError(t, os.WriteFile(path, nil, 0o600))
-	b := newBench(t, sqldb.SQLite, path)
-	b.do(t, string(table[1]))
+	b := newBench(t, sqlbench.Open(t, sqldb.SQLite, sqlbench.NewSQLite(t)))
+	b.Do(t, string(table[1]))
 	content, err := os.ReadFile("../../examples/contacts.csv")
 	require.NoError(t, err)
-	b.save(t, "contacts.csv", string(content))
+	b.Save(t, "contacts.csv", string(content))
 	o := operation("contacts.csv", `"table":""`)
 	o.Data = data[1]
 	r := b.succeed(t, o)

@@ -23,6 +23,7 @@ import (
 	"github.com/seriatim-go/seriatim/activities/csvfile"
 	"github.com/seriatim-go/seriatim/activities/fenced"
 	"github.com/seriatim-go/seriatim/activities/files"
+	"github.com/seriatim-go/seriatim/activities/internal/tables"
 	"github.com/seriatim-go/seriatim/activities/sqldb"
 	"github.com/seriatim-go/seriatim/protocol"
 )
@@ -66,6 +67,9 @@ func Handler(folder files.Folder, databases *sqldb.Databases) activities.Handler
 	return activities.Typed(h.handle)
 }
 
+// friendly is what is said where the data or the file cannot be worked with.
+const friendly = "The file cannot be imported as it was asked for. Correct the operation's data or the file, and submit it as a new operation."
+
 type handler struct {
 	folder    files.Folder
 	databases *sqldb.Databases
@@ -75,7 +79,7 @@ func (h handler) handle(ctx context.Context, r activities.Request, data spec) pr
 	data = data.completed()
 	db, err := h.databases.Get("data.connection", data.Connection)
 	if err := errors.Join(data.check(), h.folder.Check("data.file", data.File), h.folder.Check(rejectsField, data.Rejects), err); err != nil {
-		return unreadable(err)
+		return tables.Unreadable(err, friendly)
 	}
 	i := &importing{request: r, spec: data, db: db}
 	outcome, err := i.attempt(ctx, h.folder)
@@ -83,12 +87,6 @@ func (h handler) handle(ctx context.Context, r activities.Request, data spec) pr
 		return i.outcomeOf(ctx, err)
 	}
 	return outcome
-}
-
-// unreadable is the outcome for data that cannot be worked with.
-func unreadable(err error) protocol.Outcome {
-	return protocol.Failure(string(protocol.CodePayloadUnreadable), err.Error()).
-		WithFriendly("The file cannot be imported as it was asked for. Correct the operation's data or the file, and submit it as a new operation.")
 }
 
 // importing is one attempt.
@@ -109,7 +107,7 @@ func (i *importing) attempt(ctx context.Context, folder files.Folder) (outcome p
 	if i.insert, err = i.table(ctx); err != nil {
 		return outcome, err
 	}
-	work := fenced.Work{OperationID: i.request.Operation.ID, Fence: i.request.Fence, Subject: i.spec.subject()}
+	work := fenced.Work{OperationID: i.request.Operation.ID, Fence: i.request.Fence, Subject: tables.Subject(Activity, i.spec)}
 	if i.lock, err = fenced.Claim(ctx, i.db, work, &i.at); err != nil {
 		return outcome, err
 	}
@@ -168,28 +166,12 @@ func (i *importing) open() (*csvfile.Reader, error) {
 
 // table finds the columns that are written. The error names those that are not
 // there.
-func (i *importing) table(ctx context.Context) (sqldb.Insert, error) {
-	insert := sqldb.Insert{Table: i.spec.Table, Key: i.spec.Key, OnDuplicate: i.spec.OnDuplicate}
-	columns, err := i.db.Columns(ctx, i.spec.Table)
-	if err != nil {
-		return insert, err
-	}
-	if len(columns) == 0 {
-		return insert, refuse("table", i.spec.Table, fmt.Sprintf("is not in the database of connection %q", i.db.Name))
-	}
-	byName, names := make(map[string]sqldb.Column, len(columns)), ""
-	for _, column := range columns {
-		byName[column.Name] = column
-		names += ", " + column.Name
-	}
-	var problems []error
+func (i *importing) table(ctx context.Context) (insert sqldb.Insert, err error) {
+	var wanted []tables.Wanted
 	for n, c := range i.spec.Columns {
-		column, there := byName[c.To]
-		if !there {
-			problems = append(problems, refuse(fmt.Sprintf("columns[%d].to", n), c.To,
-				fmt.Sprintf("is not a column of table %q, which has %s", i.spec.Table, names[2:])))
-		}
-		insert.Columns = append(insert.Columns, column)
+		wanted = append(wanted, tables.Wanted{Field: fmt.Sprintf("columns[%d].to", n), Name: c.To})
 	}
-	return insert, errors.Join(problems...)
+	insert = sqldb.Insert{Table: i.spec.Table, Key: i.spec.Key, OnDuplicate: i.spec.OnDuplicate}
+	insert.Columns, err = tables.Columns(ctx, i.db, "table", i.spec.Table, wanted)
+	return insert, err
 }

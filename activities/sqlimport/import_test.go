@@ -12,20 +12,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seriatim-go/seriatim/activities"
-	"github.com/seriatim-go/seriatim/activities/files"
 	"github.com/seriatim-go/seriatim/activities/handlertest"
-	"github.com/seriatim-go/seriatim/activities/sqldb"
-	"github.com/seriatim-go/seriatim/internal/postgres"
+	"github.com/seriatim-go/seriatim/internal/sqlbench"
 	"github.com/seriatim-go/seriatim/protocol"
 )
 
 // bench is a folder and a database with the table people.
-type bench struct {
-	folder    string
-	files     files.Folder
-	databases *sqldb.Databases
-	db        *sqldb.DB
-}
+type bench struct{ *sqlbench.Bench }
 
 const peopleTable = `CREATE TABLE people (
 	email VARCHAR(40) PRIMARY KEY, name TEXT NOT NULL, born DATE, points INTEGER CHECK (points < 1000), pay NUMERIC(10,2), active BOOLEAN)`
@@ -38,37 +31,15 @@ const people = `"table":"people","columns":[{"from":"E-Mail","to":"email","forma
 
 const peopleHeader = "E-Mail;Name;Born;Points;Pay;Active\n"
 
-func newBench(t *testing.T, driver, dsn string) *bench {
+func newBench(t *testing.T, on *sqlbench.Bench) *bench {
 	t.Helper()
-	b := &bench{folder: t.TempDir()}
-	var err error
-	b.files, err = files.Open(b.folder)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, b.files.Close()) })
-	b.databases, err = sqldb.Open(sqldb.Connection{Name: "crm", Driver: driver, DSN: dsn})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, b.databases.Close()) })
-	b.db, err = b.databases.Get("", "crm")
-	require.NoError(t, err)
-	b.do(t, peopleTable)
-	return b
-}
-
-func (b *bench) do(t *testing.T, statement string) {
-	t.Helper()
-	_, err := b.db.ExecContext(t.Context(), statement)
-	require.NoError(t, err)
-}
-
-// save writes a file below the root.
-func (b *bench) save(t *testing.T, name, content string) {
-	t.Helper()
-	require.NoError(t, os.WriteFile(filepath.Join(b.folder, name), []byte(content), 0o600))
+	on.Do(t, peopleTable)
+	return &bench{on}
 }
 
 func (b *bench) read(t *testing.T, name string) string {
 	t.Helper()
-	content, err := os.ReadFile(filepath.Join(b.folder, name))
+	content, err := os.ReadFile(filepath.Join(b.Folder, name))
 	require.NoError(t, err)
 	return string(content)
 }
@@ -76,7 +47,7 @@ func (b *bench) read(t *testing.T, name string) string {
 // list is what a query answers, a row a text.
 func (b *bench) list(t *testing.T, query string) (list []string) {
 	t.Helper()
-	rows, err := b.db.QueryContext(t.Context(), query)
+	rows, err := b.DB.QueryContext(t.Context(), query)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, rows.Close()) }()
 	for rows.Next() {
@@ -94,7 +65,7 @@ func operation(file string, more ...string) protocol.Operation {
 	return protocol.Operation{ID: uuid.NewString(), OperationType: "import", Data: json.RawMessage(data)}
 }
 
-func (b *bench) handler() activities.Handler { return Handler(b.files, b.databases) }
+func (b *bench) handler() activities.Handler { return Handler(b.Files, b.Databases) }
 
 // run is one attempt that is not disturbed.
 func (b *bench) run(t *testing.T, o protocol.Operation) protocol.Outcome {
@@ -113,10 +84,10 @@ func (b *bench) succeed(t *testing.T, o protocol.Operation) (r Result) {
 	return r
 }
 
-// noFiles says that nothing but these is left in the folder.
+// onlyFiles says that nothing but these is left in the folder.
 func (b *bench) onlyFiles(t *testing.T, names ...string) {
 	t.Helper()
-	entries, err := os.ReadDir(b.folder)
+	entries, err := os.ReadDir(b.Folder)
 	require.NoError(t, err)
 	var found []string
 	for _, entry := range entries {
@@ -144,36 +115,16 @@ var claims = map[string]func(t *testing.T, b *bench){
 
 func TestOnSQLite(t *testing.T) {
 	t.Parallel()
-	for name, claim := range claims {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			path := filepath.Join(t.TempDir(), "crm.db")
-			require.NoError(t, os.WriteFile(path, nil, 0o600))
-			claim(t, newBench(t, sqldb.SQLite, path))
-		})
-	}
+	sqlbench.OnSQLite(t, claims, newBench)
 }
 
 func TestOnPostgres(t *testing.T) {
 	t.Parallel()
-	server := postgres.Start(t)
-	all, err := sqldb.Open(sqldb.Connection{Name: "all", Driver: sqldb.Postgres, DSN: server})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, all.Close()) })
-	admin, err := all.Get("", "all")
-	require.NoError(t, err)
-	for name, claim := range claims {
-		t.Run(name, func(t *testing.T) { // one after another: the machine is small
-			database := "d" + uuid.NewString()[:8]
-			_, err := admin.ExecContext(t.Context(), "CREATE DATABASE "+database)
-			require.NoError(t, err)
-			claim(t, newBench(t, sqldb.Postgres, strings.Replace(server, "dbname=postgres", "dbname="+database, 1)))
-		})
-	}
+	sqlbench.OnPostgres(t, claims, newBench)
 }
 
 func typesAreKept(t *testing.T, b *bench) {
-	b.save(t, "in.csv", "\xEF\xBB\xBF"+peopleHeader+"ada@example.com;Ada;10.12.1815;7;1.234,50;ja\nzoë@example.com;\"Zoë\nvan Dam\";;;;nein\n")
+	b.Save(t, "in.csv", "\xEF\xBB\xBF"+peopleHeader+"ada@example.com;Ada;10.12.1815;7;1.234,50;ja\nzoë@example.com;\"Zoë\nvan Dam\";;;;nein\n")
 	require.Equal(t, Result{Parsed: 2, Transformed: 2, Imported: 2, Encoding: "utf-8", Separator: ";"}, b.succeed(t, operation("in.csv", people)))
 	require.Equal(t, []string{"ada@example.com Ada 7 1", "zoë@example.com Zoë\nvan Dam - 1"},
 		b.list(t, `SELECT email || ' ' || name || ' ' || COALESCE(CAST(points AS TEXT), '-') || ' ' || CAST(count(*) AS TEXT) FROM people GROUP BY email, name, points ORDER BY email`))
@@ -182,7 +133,7 @@ func typesAreKept(t *testing.T, b *bench) {
 }
 
 func rejectsAreWritten(t *testing.T, b *bench) {
-	b.save(t, "in.csv", peopleHeader+
+	b.Save(t, "in.csv", peopleHeader+
 		"a@example.com;A;;1;;\n"+ // line 2
 		"not an address;B;;1;;\n"+
 		"c@example.com;C;31.02.2020;1;;\n"+
@@ -197,7 +148,7 @@ func rejectsAreWritten(t *testing.T, b *bench) {
 	r := b.succeed(t, operation("in.csv", people, `"batchSize":3`, `"rejects":"out/bad.csv"`))
 	reasons := b.read(t, "out/bad.csv")
 	long := strings.Contains(reasons, "11,") // SQLite has no lengths
-	require.Equal(t, b.db.IsPostgres(), long)
+	require.Equal(t, b.DB.IsPostgres(), long)
 	require.Equal(t, "out/bad.csv", r.RejectsFile)
 	require.Equal(t, int64(9), r.Parsed)
 	require.Equal(t, r.Parsed+2, r.Imported+r.Rejected)
@@ -219,16 +170,16 @@ func rejectsAreWritten(t *testing.T, b *bench) {
 }
 
 func skipLeaves(t *testing.T, b *bench) {
-	b.do(t, `INSERT INTO people (email, name) VALUES ('a@example.com', 'old')`)
-	b.save(t, "in.csv", peopleHeader+"a@example.com;new;;;;\nb@example.com;B1;;;;\nb@example.com;B2;;;;\n")
+	b.Do(t, `INSERT INTO people (email, name) VALUES ('a@example.com', 'old')`)
+	b.Save(t, "in.csv", peopleHeader+"a@example.com;new;;;;\nb@example.com;B1;;;;\nb@example.com;B2;;;;\n")
 	r := b.succeed(t, operation("in.csv", people, `"key":["email"]`, `"onDuplicate":"skip"`))
 	require.Equal(t, Result{Parsed: 3, Transformed: 3, Imported: 1, Skipped: 2, Encoding: "utf-8", Separator: ";"}, r)
 	require.Equal(t, []string{"old", "B1"}, b.list(t, `SELECT name FROM people ORDER BY email`))
 }
 
 func updateWritesOver(t *testing.T, b *bench) {
-	b.do(t, `INSERT INTO people (email, name, points) VALUES ('a@example.com', 'old', 5)`)
-	b.save(t, "in.csv", peopleHeader+"a@example.com;new;;;;\nb@example.com;B1;;1;;\nb@example.com;B2;;2;;\nb@example.com;B3;;5000;;\n")
+	b.Do(t, `INSERT INTO people (email, name, points) VALUES ('a@example.com', 'old', 5)`)
+	b.Save(t, "in.csv", peopleHeader+"a@example.com;new;;;;\nb@example.com;B1;;1;;\nb@example.com;B2;;2;;\nb@example.com;B3;;5000;;\n")
 	r := b.succeed(t, operation("in.csv", people, `"key":["email"]`, `"onDuplicate":"update"`))
 	r.RejectsFile = ""
 	require.Equal(t, Result{Parsed: 4, Transformed: 4, Imported: 1, Updated: 2, Rejected: 1, Encoding: "utf-8", Separator: ";"}, r)
@@ -236,7 +187,7 @@ func updateWritesOver(t *testing.T, b *bench) {
 }
 
 func failEnds(t *testing.T, b *bench) {
-	b.save(t, "in.csv", peopleHeader+"a@example.com;A;;;;\nwrong;A;;;;\nc@example.com;C;;;;\na@example.com;again;;;;\n")
+	b.Save(t, "in.csv", peopleHeader+"a@example.com;A;;;;\nwrong;A;;;;\nc@example.com;C;;;;\na@example.com;again;;;;\n")
 	outcome := b.run(t, operation("in.csv", people, `"batchSize":2`))
 	require.Equal(t, "Duplicate", outcome.Code, outcome.Message)
 	require.Contains(t, outcome.Message, `data.file: "in.csv", line 5: `)
@@ -261,7 +212,7 @@ func manyPeople(n int) string {
 
 // SPEC 6.4, 6.5
 func stoppedGoesOn(t *testing.T, b *bench) {
-	b.save(t, "in.csv", manyPeople(100))
+	b.Save(t, "in.csv", manyPeople(100))
 	o := operation("in.csv", people, `"batchSize":7`)
 	attempts := handlertest.Run(t, b.handler(), o, 0, 1, 4, 2)
 	require.Len(t, attempts, 5)
@@ -279,34 +230,34 @@ func stoppedGoesOn(t *testing.T, b *bench) {
 }
 
 func finishedAnswersAgain(t *testing.T, b *bench) {
-	b.save(t, "in.csv", manyPeople(20))
+	b.Save(t, "in.csv", manyPeople(20))
 	o := operation("in.csv", people)
 	first := b.succeed(t, o)
-	require.NoError(t, os.Remove(filepath.Join(b.folder, "in.csv")))
+	require.NoError(t, os.Remove(filepath.Join(b.Folder, "in.csv")))
 	require.Equal(t, first, b.succeed(t, o), "its first answer may have been lost")
 	require.Equal(t, []string{"18"}, b.list(t, `SELECT CAST(count(*) AS TEXT) FROM people`))
 }
 
 func changedIsRefused(t *testing.T, b *bench) {
-	b.save(t, "in.csv", manyPeople(50))
+	b.Save(t, "in.csv", manyPeople(50))
 	h := &pausing{handler: b.handler(), between: map[int]func(){1: func() {
-		b.save(t, "in.csv", manyPeople(60))
+		b.Save(t, "in.csv", manyPeople(60))
 	}}}
 	outcome := h.run(t, operation("in.csv", people, `"batchSize":5`), protocol.Fence{N: 1, Attempt: 1})
 	require.Equal(t, "FileChanged", outcome.Code, outcome.Message)
 	require.Contains(t, outcome.Message, `data.file: "in.csv": the file has changed since its import began`)
 
-	b.save(t, "in.csv", manyPeople(50))
+	b.Save(t, "in.csv", manyPeople(50))
 	o := operation("in.csv", people, `"batchSize":5`, `"key":["email"]`, `"onDuplicate":"skip"`)
 	h = &pausing{handler: b.handler(), stopAfter: 2}
 	require.Equal(t, protocol.OutcomeCanceled, h.run(t, o, protocol.Fence{N: 1, Attempt: 1}).Kind)
-	b.save(t, "in.csv", manyPeople(51))
+	b.Save(t, "in.csv", manyPeople(51))
 	h = &pausing{handler: b.handler()}
 	require.Equal(t, "FileChanged", h.run(t, o, protocol.Fence{N: 1, Attempt: 2}).Code)
 }
 
 func tooManyEnd(t *testing.T, b *bench) {
-	b.save(t, "in.csv", manyPeople(100))
+	b.Save(t, "in.csv", manyPeople(100))
 	o := operation("in.csv", people, `"maxRejects":2`, `"batchSize":10`)
 	for range 2 { // its first answer may have been lost
 		outcome := b.run(t, o)
@@ -317,7 +268,7 @@ func tooManyEnd(t *testing.T, b *bench) {
 }
 
 func missingIsRefused(t *testing.T, b *bench) {
-	b.save(t, "in.csv", peopleHeader)
+	b.Save(t, "in.csv", peopleHeader)
 	for name, c := range map[string]struct {
 		operation protocol.Operation
 		problem   string
@@ -350,14 +301,14 @@ func missingIsRefused(t *testing.T, b *bench) {
 	o.Data = json.RawMessage(strings.Replace(string(o.Data), `"crm"`, `"erp"`, 1))
 	require.Contains(t, b.run(t, o).Message, `data.connection: is not in the worker's configuration under sql.connections, which has [crm] (got "erp")`)
 
-	b.save(t, "in.csv", peopleHeader+"a@example.com;A;;;;\n")
+	b.Save(t, "in.csv", peopleHeader+"a@example.com;A;;;;\n")
 	outcome := b.run(t, operation("in.csv", people, `"onDuplicate":"skip"`, `"key":["name"]`))
 	require.Equal(t, "DatabaseRefused", outcome.Code)
 	require.Contains(t, outcome.Message, `table "people", key ["name"]: `)
 }
 
 func idIsForOne(t *testing.T, b *bench) {
-	b.save(t, "in.csv", manyPeople(5))
+	b.Save(t, "in.csv", manyPeople(5))
 	o := operation("in.csv", people)
 	b.succeed(t, o)
 	other := operation("in.csv", people, `"batchSize":10`)

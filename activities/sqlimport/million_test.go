@@ -8,8 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -18,7 +16,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seriatim-go/seriatim/activities/sqldb"
+	"github.com/seriatim-go/seriatim/internal/harness"
 	"github.com/seriatim-go/seriatim/internal/postgres"
+	"github.com/seriatim-go/seriatim/internal/sqlbench"
 )
 
 const million = 1_000_000
@@ -49,14 +49,10 @@ var millionTable = strings.ReplaceAll(peopleTable, "points < 1000", "points >= 0
 // peak is the most memory that this process had, in KiB.
 func peak(t *testing.T) int {
 	t.Helper()
-	status, err := os.ReadFile("/proc/self/status")
-	if err != nil {
+	n := harness.PeakMemory(os.Getpid())
+	if n == 0 {
 		t.Skip("memory is read from /proc, which this system does not have")
 	}
-	found := regexp.MustCompile(`VmHWM:\s+(\d+) kB`).FindSubmatch(status)
-	require.NotNil(t, found)
-	n, err := strconv.Atoi(string(found[1]))
-	require.NoError(t, err)
 	return n
 }
 
@@ -69,18 +65,17 @@ func TestMillionRows(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "million.csv")
 	millionPeople(t, file)
 	t.Run("SQLite", func(t *testing.T) {
-		path := filepath.Join(t.TempDir(), "crm.db")
-		require.NoError(t, os.WriteFile(path, nil, 0o600))
-		b := newBench(t, sqldb.SQLite, path)
+		path := sqlbench.NewSQLite(t)
+		b := newBench(t, sqlbench.Open(t, sqldb.SQLite, path))
 		b.importMillion(t, file)
 		tool(t, "sqlite3 .import", "sqlite3", path, strings.Replace(millionTable, "people", "other", 1), ".mode csv", ".import --skip 1 "+file+" other")
 		require.Equal(t, []string{"1000000"}, b.list(t, `SELECT CAST(count(*) AS TEXT) FROM other`))
 	})
 	t.Run("PostgreSQL", func(t *testing.T) {
 		server := postgres.Start(t)
-		b := newBench(t, sqldb.Postgres, server)
+		b := newBench(t, sqlbench.Open(t, sqldb.Postgres, server))
 		b.importMillion(t, file)
-		b.do(t, strings.Replace(millionTable, "people", "other", 1))
+		b.Do(t, strings.Replace(millionTable, "people", "other", 1))
 		tool(t, "psql \\copy", "psql", "--quiet", server, "--command", `\copy other FROM '`+file+`' WITH (FORMAT csv, HEADER)`)
 		require.Equal(t, []string{"1000000"}, b.list(t, `SELECT CAST(count(*) AS TEXT) FROM other`))
 	})
@@ -88,9 +83,9 @@ func TestMillionRows(t *testing.T) {
 
 func (b *bench) importMillion(t *testing.T, file string) {
 	t.Helper()
-	require.NoError(t, os.Link(file, filepath.Join(b.folder, "in.csv")))
-	b.do(t, `DROP TABLE people`)
-	b.do(t, millionTable)
+	require.NoError(t, os.Link(file, filepath.Join(b.Folder, "in.csv")))
+	b.Do(t, `DROP TABLE people`)
+	b.Do(t, millionTable)
 	began, before := time.Now(), processor(t)
 	r := b.succeed(t, operation("in.csv", million1, `"batchSize":5000`))
 	report(t, "import", time.Since(began), processor(t)-before)

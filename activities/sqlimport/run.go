@@ -6,14 +6,13 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"slices"
 	"time"
 
 	"github.com/seriatim-go/seriatim/activities"
 	"github.com/seriatim-go/seriatim/activities/csvfile"
-	"github.com/seriatim-go/seriatim/activities/fenced"
+	"github.com/seriatim-go/seriatim/activities/internal/tables"
 	"github.com/seriatim-go/seriatim/activities/sqldb"
 	"github.com/seriatim-go/seriatim/protocol"
 )
@@ -78,10 +77,10 @@ func (i *importing) write(ctx context.Context, header []string, b batch, began t
 	err := i.lock.Commit(ctx, func(tx *sql.Tx) (any, error) {
 		written, err := i.db.Rows(ctx, tx, i.insert, b.rows)
 		if err != nil {
-			return nil, duplicateIn(b, i.explainTable(err))
+			return nil, duplicateIn(b, tables.Explain(err, fmt.Sprintf("table %q, key %q", i.spec.Table, i.spec.Key)))
 		}
 		after, err = i.after(header, b, written)
-		after.Counts.Seconds = math.Round((after.Counts.Seconds+time.Since(began).Seconds())*1000) / 1000
+		after.Counts.Seconds = tables.Seconds(after.Counts.Seconds, began)
 		return after, err
 	})
 	if err == nil {
@@ -174,33 +173,20 @@ func duplicateIn(b batch, err error) error {
 	return err
 }
 
-// explainTable adds the key to what a database says of one that is none.
-func (i *importing) explainTable(err error) error {
-	var refused *sqldb.Error
-	if errors.As(err, &refused) && refused.Kind == sqldb.Wrong {
-		refused.Problem = fmt.Sprintf("table %q, key %q: %s", i.spec.Table, i.spec.Key, refused.Problem)
-	}
-	return err
-}
-
 // fileError is what is wrong with the file's content, as the field that names it.
 func fileError(name string, err error) error {
 	var onDisk *os.PathError
 	if errors.As(err, &onDisk) {
 		return &localError{fmt.Errorf("data.file: %q: %w", name, onDisk.Err)}
 	}
-	return refuse("file", name, err.Error())
+	return tables.Refuse("file", name, err.Error())
 }
 
 // outcomeOf is how the attempt ends on an error.
 func (i *importing) outcomeOf(ctx context.Context, err error) protocol.Outcome {
-	var (
-		duplicate *lineError
-		field     *protocol.FieldError
-	)
+	var duplicate *lineError
 	switch {
-	case ctx.Err() != nil:
-		return protocol.Cancellation()
+	case ctx.Err() != nil: // whatever else it says
 	case errors.As(err, &duplicate):
 		return i.failDuplicate(duplicate)
 	case errors.Is(err, errChanged):
@@ -208,13 +194,7 @@ func (i *importing) outcomeOf(ctx context.Context, err error) protocol.Outcome {
 			i.spec.File, err, i.at.Counts.Imported)).
 			WithFriendly("The file was replaced or appended to while it was imported. Submit the new one as a new operation.")
 	}
-	if outcome, known := fenced.Outcome(err); known {
-		return outcome
-	}
-	if errors.As(err, &field) {
-		return unreadable(err)
-	}
-	return protocol.Retry("ImportInterrupted", err.Error())
+	return tables.Outcome(ctx, err, "ImportInterrupted", friendly)
 }
 
 func (i *importing) failDuplicate(e *lineError) protocol.Outcome {

@@ -1,17 +1,15 @@
 package sqlimport
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/seriatim-go/seriatim/activities/csvfile"
+	"github.com/seriatim-go/seriatim/activities/internal/tables"
 	"github.com/seriatim-go/seriatim/activities/sqldb"
-	"github.com/seriatim-go/seriatim/protocol"
 )
 
 // Bounds of an import.
@@ -67,34 +65,16 @@ func (s spec) completed() spec {
 	s.Columns = slices.Clone(s.Columns)
 	for i := range s.Columns {
 		c := &s.Columns[i]
-		c.To = orElse(c.To, c.From)
-		c.Type = orElse(c.Type, "text")
+		c.To = cmp.Or(c.To, c.From)
+		c.Type = cmp.Or(c.Type, "text")
 	}
-	s.OnDuplicate = orElse(s.OnDuplicate, sqldb.Fail)
-	s.BatchSize = orElse(s.BatchSize, defaultBatchSize)
-	s.Rejects = orElse(s.Rejects, s.File+".rejects.csv")
+	s.OnDuplicate = cmp.Or(s.OnDuplicate, sqldb.Fail)
+	s.BatchSize = cmp.Or(s.BatchSize, defaultBatchSize)
+	s.Rejects = cmp.Or(s.Rejects, s.File+".rejects.csv")
 	if strings.EqualFold(s.Separator, "tab") {
 		s.Separator = "\t"
 	}
 	return s
-}
-
-func orElse[T comparable](value, fallback T) T {
-	var zero T
-	if value == zero {
-		return fallback
-	}
-	return value
-}
-
-// subject tells this data from other data.
-func (s spec) subject() string {
-	encoded, err := json.Marshal(s)
-	if err != nil {
-		return err.Error() // strings, numbers and lists always encode
-	}
-	sum := sha256.Sum256(encoded)
-	return "import " + hex.EncodeToString(sum[:8])
 }
 
 // check names each field that is wrong. Whether there are such a file, table and
@@ -102,7 +82,7 @@ func (s spec) subject() string {
 func (s spec) check() error {
 	var problems []error
 	bad := func(field, value, problem string) {
-		problems = append(problems, refuse(field, value, problem))
+		problems = append(problems, tables.Refuse(field, value, problem))
 	}
 	if s.Table == "" {
 		bad("table", "", "is missing: name the table that the rows go to")
@@ -136,9 +116,9 @@ func (s spec) checkColumns() error {
 		field := fmt.Sprintf("columns[%d].", i)
 		switch {
 		case c.From == "":
-			problems = append(problems, refuse(field+"from", "", "is missing: name a column of the file"))
+			problems = append(problems, tables.Refuse(field+"from", "", "is missing: name a column of the file"))
 		case seen[c.To]:
-			problems = append(problems, refuse(field+"to", c.To, "is written by another column already"))
+			problems = append(problems, tables.Refuse(field+"to", c.To, "is written by another column already"))
 		}
 		seen[c.To] = true
 		if _, problem := parserOf(c); problem != nil {
@@ -155,14 +135,14 @@ func (s spec) checkKey() error {
 	case sqldb.Fail:
 	case sqldb.Skip, sqldb.Update:
 		if len(s.Key) == 0 {
-			problems = append(problems, refuse("key", "", fmt.Sprintf("is missing: onDuplicate %q needs the columns of a unique key", s.OnDuplicate)))
+			problems = append(problems, tables.Refuse("key", "", fmt.Sprintf("is missing: onDuplicate %q needs the columns of a unique key", s.OnDuplicate)))
 		}
 	default:
-		problems = append(problems, refuse("onDuplicate", string(s.OnDuplicate), "is not one of skip, update, fail"))
+		problems = append(problems, tables.Refuse("onDuplicate", string(s.OnDuplicate), "is not one of skip, update, fail"))
 	}
 	for i, key := range s.Key {
 		if !slices.ContainsFunc(s.Columns, func(c column) bool { return c.To == key }) {
-			problems = append(problems, refuse(fmt.Sprintf("key[%d]", i), key, "is not one of the columns' \"to\""))
+			problems = append(problems, tables.Refuse(fmt.Sprintf("key[%d]", i), key, "is not one of the columns' \"to\""))
 		}
 	}
 	return errors.Join(problems...)
@@ -175,15 +155,4 @@ func (s spec) froms() []string {
 		froms[i] = c.From
 	}
 	return froms
-}
-
-// refuse refuses a field of the operation's data.
-func refuse(field, value, problem string) *protocol.FieldError {
-	if value != "" {
-		if len(value) > 64 {
-			value = strings.ToValidUTF8(value[:64], "") + "…"
-		}
-		value = fmt.Sprintf("%q", value)
-	}
-	return &protocol.FieldError{Field: "data." + field, Value: value, Problem: problem}
 }

@@ -1,6 +1,7 @@
 package sqlimport
 
 import (
+	"cmp"
 	"fmt"
 	"net/mail"
 	"regexp"
@@ -150,7 +151,7 @@ func timeParser(format, out string, layouts []string) (parser, *protocol.FieldEr
 				return at.Format(out), ""
 			}
 		}
-		return nil, "is not a date of the form " + orElse(format, "of ISO 8601")
+		return nil, "is not a date of the form " + cmp.Or(format, "of ISO 8601")
 	}, nil
 }
 

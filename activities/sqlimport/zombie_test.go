@@ -43,10 +43,10 @@ func (p *pausing) run(t *testing.T, o protocol.Operation, fence protocol.Fence) 
 // attempt 1, which does not know, goes on: no row is there twice, although the
 // table would take each twice.
 func zombieWritesNothing(t *testing.T, b *bench) {
-	b.do(t, `CREATE TABLE notes (name TEXT)`)
-	b.save(t, "in.csv", manyPeople(100))
+	b.Do(t, `CREATE TABLE notes (name TEXT)`)
+	b.Save(t, "in.csv", manyPeople(100))
 	for _, wakes := range []string{"in the middle", "behind the end"} {
-		b.do(t, `DELETE FROM notes`)
+		b.Do(t, `DELETE FROM notes`)
 		o := operation("in.csv", `"table":"notes"`, `"columns":[{"from":"E-Mail","format":"email"},{"from":"Name","to":"name"}]`, `"batchSize":9`)
 		o.Data = []byte(strings.Replace(string(o.Data), `{"from":"E-Mail","format":"email"},`, "", 1))
 		var second protocol.Outcome
@@ -74,7 +74,7 @@ func zombieWritesNothing(t *testing.T, b *bench) {
 // Rejects are there once each, in order, whichever attempt wrote them, and what a
 // stopped one writes when it wakes does not count.
 func rejectsOnce(t *testing.T, b *bench) {
-	b.save(t, "in.csv", manyPeople(200))
+	b.Save(t, "in.csv", manyPeople(200))
 	o := operation("in.csv", people, `"batchSize":15`)
 	first := &pausing{handler: b.handler(), between: map[int]func(){5: func() {
 		stopped := &pausing{handler: b.handler(), stopAfter: 3}

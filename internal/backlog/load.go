@@ -41,7 +41,7 @@ func (s *site) submit(ctx context.Context, token string, from, to, bytesOfData i
 	if err != nil {
 		return summary.Accepted, fmt.Errorf("submit %d operations: %w", to-from, err)
 	}
-	s.say("%d operations accepted in %d signals, %.1f s", summary.Accepted, summary.Signals, time.Since(begin).Seconds())
+	s.Say("%d operations accepted in %d signals, %.1f s", summary.Accepted, summary.Signals, time.Since(begin).Seconds())
 	return summary.Accepted, nil
 }
 

@@ -26,6 +26,8 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"github.com/seriatim-go/seriatim/internal/harness"
 )
 
 // workerCommand is the subcommand with which the program runs its worker.
@@ -43,7 +45,7 @@ func main() {
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if len(args) > 0 && args[0] == workerCommand {
-		return runChild(ctx, args[1:], stderr)
+		return harness.RunChild(ctx, "backlog worker", stderr, func(ctx context.Context) error { return runWorker(ctx, args[1:]) })
 	}
 	o, err := parse(args, stderr)
 	switch {

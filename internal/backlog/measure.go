@@ -9,6 +9,7 @@ import (
 
 	"go.temporal.io/api/workflowservice/v1"
 
+	"github.com/seriatim-go/seriatim/internal/harness"
 	"github.com/seriatim-go/seriatim/internal/verify"
 	"github.com/seriatim-go/seriatim/protocol"
 )
@@ -37,7 +38,7 @@ func measure(ctx context.Context, o options, progress io.Writer) (*report, error
 	if err := s.drain(ctx, o, r); err != nil {
 		return nil, err
 	}
-	r.WorkerRSSMiB = s.workerMemory()
+	r.WorkerRSSMiB = harness.PeakMemory(s.worker.PID()) >> 10
 	if err := s.prove(ctx, o, r); err != nil {
 		return nil, err
 	}
@@ -48,14 +49,14 @@ func measure(ctx context.Context, o options, progress io.Writer) (*report, error
 // fill puts all operations on the queue: some while no worker is up.
 func (s *site) fill(ctx context.Context, o options, r *report) (err error) {
 	begin := time.Now()
-	s.say("%d operations with no worker up", o.down)
+	s.Say("%d operations with no worker up", o.down)
 	if r.Accepted, err = s.submit(ctx, longToken, 0, o.down, o.data); err != nil {
 		return err
 	}
 	if err := s.startWorker(); err != nil {
 		return err
 	}
-	s.say("the worker is up; %d more", o.operations-o.down)
+	s.Say("the worker is up; %d more", o.operations-o.down)
 	more, err := s.submit(ctx, longToken, o.down, o.operations, o.data)
 	r.Accepted += more
 	if err != nil {
@@ -90,12 +91,12 @@ func (s *site) shortQueues(ctx context.Context, o options) (float64, error) {
 		}
 		sum += seen.rate()
 	}
-	s.say("%.1f operations a second at a depth of 100", sum/float64(rounds))
+	s.Say("%.1f operations a second at a depth of 100", sum/float64(rounds))
 	return tenth(sum / float64(rounds)), nil
 }
 
 // run resumes the token's head and asks for the state until so many are done.
-func (s *site) run(ctx context.Context, token string, target int) (asked latencies, err error) {
+func (s *site) run(ctx context.Context, token string, target int) (asked []time.Duration, err error) {
 	if _, err := s.client.Resume(ctx, operationID(token, 0), token, ""); err != nil {
 		return nil, fmt.Errorf("resume the head: %w", err)
 	}
@@ -113,7 +114,7 @@ func (s *site) run(ctx context.Context, token string, target int) (asked latenci
 			}
 			if time.Since(said) > 10*time.Second {
 				said = time.Now()
-				s.say("%d done, %d queued in %d pages, run %d", done, state.Queued, state.Pages, state.Counts.Runs)
+				s.Say("%d done, %d queued in %d pages, run %d", done, state.Queued, state.Pages, state.Counts.Runs)
 			}
 		}
 		if err := pause(ctx, 100*time.Millisecond); err != nil {
@@ -124,12 +125,14 @@ func (s *site) run(ctx context.Context, token string, target int) (asked latenci
 
 // drain runs the front of the long queue, and then holds the token.
 func (s *site) drain(ctx context.Context, o options, r *report) error {
-	s.say("draining %d of %d", o.drain, r.DepthAtStart+1)
+	s.Say("draining %d of %d", o.drain, r.DepthAtStart+1)
 	asked, err := s.run(ctx, longToken, o.drain)
 	if err != nil {
 		return err
 	}
-	r.StateP99, r.StateMax, r.StateQueries = asked.percentile(0.99), asked.percentile(1), len(asked)
+	r.StateP99 = harness.Milliseconds(harness.Quantile(asked, 0.99))
+	r.StateMax = harness.Milliseconds(harness.Quantile(asked, 1))
+	r.StateQueries = len(asked)
 	if _, err := s.client.Hold(ctx, longToken, time.Time{}, "measured"); err != nil {
 		return fmt.Errorf("hold the token: %w", err)
 	}
@@ -149,7 +152,7 @@ func (s *site) proof(ctx context.Context, token string, upTo, every int) (*verif
 		Progress: func(p verify.Progress) {
 			if time.Since(said) > 10*time.Second {
 				said = time.Now()
-				s.say("proof: run %d of %d, %d operations, %d violations", p.Run, p.Runs, p.Operations, p.Violations)
+				s.Say("proof: run %d of %d, %d operations, %d violations", p.Run, p.Runs, p.Operations, p.Violations)
 			}
 		},
 	})
@@ -175,7 +178,7 @@ func (s *site) prove(ctx context.Context, o options, r *report) error {
 	r.OpsPerSAtDepth = tenth(seen.rate())
 	r.VerifySeconds = tenths(time.Since(begin))
 	for _, f := range report.Broken {
-		s.say("%s: %s", f.Kind, f.Message)
+		s.Say("%s: %s", f.Kind, f.Message)
 	}
 	return nil
 }

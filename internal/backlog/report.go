@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -51,19 +50,6 @@ func (r *report) judge(proof *verify.Report, o *observed) {
 	r.Runs, r.Adoptions, r.MaxCarriedBytes = proof.Counts.Runs, proof.Counts.Adoptions, proof.Counts.MaxCarriedBytes
 	r.OK = proof.Kept && r.Accepted == r.N && r.Lost+r.Duplicated+r.Reordered+r.Overlapped == 0 &&
 		r.MaxCarriedBytes <= maxCarriedBytes
-}
-
-// latencies are how long answers took.
-type latencies []time.Duration
-
-// percentile is in milliseconds.
-func (l latencies) percentile(share float64) float64 {
-	if len(l) == 0 {
-		return 0
-	}
-	sorted := slices.Sorted(slices.Values(l))
-	at := min(len(sorted)-1, int(share*float64(len(sorted))))
-	return float64(sorted[at].Microseconds()) / 1000
 }
 
 // observed is what the proof saw of each operation, besides the rules: whether

@@ -3,41 +3,21 @@ package main
 import (
 	"context"
 	"flag"
-	"fmt"
-	"io"
 	"log/slog"
-	"os"
 	"time"
 
 	"go.temporal.io/sdk/activity"
-	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/worker"
 
 	"github.com/seriatim-go/seriatim/activities"
 	"github.com/seriatim-go/seriatim/catalogue"
-	"github.com/seriatim-go/seriatim/opclient"
+	"github.com/seriatim-go/seriatim/internal/harness"
 	"github.com/seriatim-go/seriatim/protocol"
 	"github.com/seriatim-go/seriatim/workflows"
 )
 
 // operationType is the one type that there is; its handler does nothing.
 const operationType = "backlog.nothing"
-
-// runChild is the program as its own worker. It ends when the program that
-// started it is gone, however it went: its end of our standard input closes.
-func runChild(ctx context.Context, args []string, stderr io.Writer) int {
-	ctx, stop := context.WithCancel(ctx)
-	go func() {
-		_, _ = io.Copy(io.Discard, os.Stdin)
-		stop()
-	}()
-	if err := runWorker(ctx, args); err != nil {
-		_, _ = fmt.Fprintf(stderr, "backlog worker: %v\n", err)
-		return 1
-	}
-	return 0
-}
 
 // runWorker runs workflows, the engine and the handler until ctx is done.
 func runWorker(ctx context.Context, args []string) error {
@@ -48,7 +28,7 @@ func runWorker(ctx context.Context, args []string) error {
 	if err := set.Parse(args); err != nil {
 		return err
 	}
-	c, err := dial(ctx, address, namespace)
+	c, err := harness.Dial(ctx, address, namespace, slog.LevelError)
 	if err != nil {
 		return err
 	}
@@ -78,11 +58,4 @@ func runWorker(ctx context.Context, args []string) error {
 	}
 	<-ctx.Done()
 	return nil
-}
-
-func dial(ctx context.Context, address, namespace string) (client.Client, error) {
-	logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
-	return client.DialContext(ctx, opclient.DialOptions(client.Options{
-		HostPort: address, Namespace: namespace, Logger: log.NewStructuredLogger(logger),
-	}))
 }

@@ -15,9 +15,9 @@ func TestFiguresOverRounds(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, spread{1, 2, 9}, spreadOf([]float64{9, 1, 2}))
 	require.Equal(t, spread{1, 2.5, 9}, spreadOf([]float64{9, 1, 2, 3}))
-	list := []time.Duration{4 * time.Millisecond, time.Millisecond, 3 * time.Millisecond, 2 * time.Millisecond}
-	require.InDelta(t, 3.0, quantile(list, 0.5), 0)
-	require.InDelta(t, 4.0, quantile(list, 0.99), 0)
+	s := make(sample)
+	s.quantiles([]time.Duration{4 * time.Millisecond, time.Millisecond, 3 * time.Millisecond, 2 * time.Millisecond}, startP50, startP99)
+	require.Equal(t, sample{startP50: 3, startP99: 4}, s)
 }
 
 func TestRatiosAreTakenRoundByRound(t *testing.T) {

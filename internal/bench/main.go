@@ -28,6 +28,7 @@ import (
 	"time"
 
 	"github.com/seriatim-go/seriatim/internal/embedded"
+	"github.com/seriatim-go/seriatim/internal/harness"
 )
 
 // workerCommand is the subcommand with which the program runs its workers.
@@ -41,7 +42,7 @@ func main() {
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if len(args) > 0 && args[0] == workerCommand {
-		return runChild(ctx, args[1:], stderr)
+		return harness.RunChild(ctx, "bench worker", stderr, func(ctx context.Context) error { return runWorker(ctx, args[1:]) })
 	}
 	o, err := parse(args, stderr)
 	switch {
@@ -187,7 +188,7 @@ func (s *site) round(ctx context.Context, r *result, round int) error {
 			return fmt.Errorf("%s: %w", v.name, err)
 		}
 		samples[v.name] = measured
-		s.say("%s %s, round %d, %s: %s", r.Server, r.Workload, round+1, v.name, measured)
+		s.Say("%s %s, round %d, %s: %s", r.Server, r.Workload, round+1, v.name, measured)
 	}
 	r.rounds = append(r.rounds, samples)
 	return nil

@@ -3,8 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
+
+	"github.com/seriatim-go/seriatim/internal/harness"
 )
 
 // Pauses.
@@ -42,11 +43,11 @@ func (s *site) run(ctx context.Context, w workload, v variant, round int) (sampl
 // processes. It answers when the first submission began.
 func (s *site) perform(ctx context.Context, w workload, v variant, lanes []lane, result sample) (begin time.Time, err error) {
 	if w.backlog {
-		s.workers[v.kind].stop()
+		s.workers[v.kind].Stop()
 	}
 	n := float64(w.operations())
 	worker := s.workers[v.kind]
-	before, workerBefore, serverBefore := worker.handledSoFar(), cpu(worker.pid()), cpu(s.server.PID())
+	before, workerBefore, serverBefore := worker.handledSoFar(), harness.CPU(worker.PID()), harness.CPU(s.server.PID())
 	begin = time.Now()
 	if w.paced {
 		err = s.pace(ctx, v, lanes)
@@ -58,12 +59,12 @@ func (s *site) perform(ctx context.Context, w workload, v variant, lanes []lane,
 	}
 	result[submitPerSecond] = n / time.Since(begin).Seconds()
 	if w.backlog {
-		result[submitCPU] = milliseconds(cpu(s.server.PID())-serverBefore) / n
+		result[submitCPU] = harness.Milliseconds(harness.CPU(s.server.PID())-serverBefore) / n
 		if err := s.startWorker(ctx, v.kind); err != nil {
 			return begin, err
 		}
 		worker = s.workers[v.kind]
-		before, workerBefore = 0, cpu(worker.pid())
+		before, workerBefore = 0, harness.CPU(worker.PID())
 	}
 	if err := worker.waitHandled(ctx, before+w.operations()); err != nil {
 		return begin, err
@@ -72,9 +73,10 @@ func (s *site) perform(ctx context.Context, w workload, v variant, lanes []lane,
 		return begin, err
 	}
 	time.Sleep(settleTime)
-	result[serverCPU] = milliseconds(cpu(s.server.PID())-serverBefore) / n
-	result[workerCPU] = milliseconds(cpu(worker.pid())-workerBefore) / n
-	result[workerMemory], result[serverMemory] = memory(worker.pid()), memory(s.server.PID())
+	result[serverCPU] = harness.Milliseconds(harness.CPU(s.server.PID())-serverBefore) / n
+	result[workerCPU] = harness.Milliseconds(harness.CPU(worker.PID())-workerBefore) / n
+	result[workerMemory] = float64(harness.Memory(worker.PID())) / 1024
+	result[serverMemory] = float64(harness.Memory(s.server.PID())) / 1024
 	return begin, nil
 }
 
@@ -172,15 +174,7 @@ func (r sample) time(read reading, lanes []lane, w workload, v variant, begin ti
 // quantiles adds the median and the 99th percentile of times, if there are any.
 func (r sample) quantiles(of []time.Duration, p50, p99 metric) {
 	if len(of) > 0 {
-		r[p50], r[p99] = quantile(of, 0.5), quantile(of, 0.99)
+		r[p50] = harness.Milliseconds(harness.Quantile(of, 0.5))
+		r[p99] = harness.Milliseconds(harness.Quantile(of, 0.99))
 	}
 }
-
-// quantile is in milliseconds: the nearest of the times that so large a part
-// does not exceed.
-func quantile(list []time.Duration, q float64) float64 {
-	sorted := slices.Sorted(slices.Values(list))
-	return milliseconds(sorted[min(len(sorted)-1, int(q*float64(len(sorted))))])
-}
-
-func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

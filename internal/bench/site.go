@@ -4,12 +4,13 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
-	"time"
 
 	"go.temporal.io/sdk/client"
 
 	"github.com/seriatim-go/seriatim/internal/embedded"
+	"github.com/seriatim-go/seriatim/internal/harness"
 	"github.com/seriatim-go/seriatim/opclient"
 )
 
@@ -46,12 +47,12 @@ func (s setting) effective() map[string]string {
 
 // site is a server, a worker for each kind, and a client.
 type site struct {
+	harness.Progress
 	server     *embedded.Server
 	temporal   client.Client
 	operations map[kind]*opclient.Client
 	workers    map[kind]*process
 	pollers    string
-	progress   io.Writer
 }
 
 // openSite starts the server and the workers.
@@ -61,10 +62,11 @@ func openSite(ctx context.Context, source embedded.Source, of setting, pollers s
 		return nil, err
 	}
 	s := &site{
-		server: server, operations: make(map[kind]*opclient.Client), workers: make(map[kind]*process),
-		pollers: pollers, progress: progress,
+		Progress: harness.Progress{Out: progress},
+		server:   server, operations: make(map[kind]*opclient.Client), workers: make(map[kind]*process),
+		pollers: pollers,
 	}
-	if s.temporal, err = dial(ctx, server.Address(), server.Namespace()); err != nil {
+	if s.temporal, err = harness.Dial(ctx, server.Address(), server.Namespace(), slog.LevelError); err != nil {
 		_ = server.Stop() // the first error tells more
 		return nil, err
 	}
@@ -120,13 +122,9 @@ func (s *site) warmUp(ctx context.Context) error {
 func (s *site) close() {
 	for _, p := range s.workers {
 		if p != nil {
-			p.stop()
+			p.Stop()
 		}
 	}
 	s.temporal.Close()
 	_ = s.server.Stop() // it was in memory
-}
-
-func (s *site) say(format string, args ...any) {
-	_, _ = fmt.Fprintf(s.progress, time.Now().Format("15:04:05 ")+format+"\n", args...)
 }

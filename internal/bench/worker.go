@@ -3,21 +3,18 @@ package main
 import (
 	"context"
 	"flag"
-	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"time"
 
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/seriatim-go/seriatim/activities"
 	"github.com/seriatim-go/seriatim/catalogue"
-	"github.com/seriatim-go/seriatim/opclient"
+	"github.com/seriatim-go/seriatim/internal/harness"
 	"github.com/seriatim-go/seriatim/protocol"
 	"github.com/seriatim-go/seriatim/workflows"
 )
@@ -46,21 +43,6 @@ type workerOptions struct {
 	pollers            string
 }
 
-// runChild is the program as a worker of its own. It ends when the program that
-// started it is gone, however it went: its end of our standard input closes.
-func runChild(ctx context.Context, args []string, stderr io.Writer) int {
-	ctx, stop := context.WithCancel(ctx)
-	go func() {
-		_, _ = io.Copy(io.Discard, os.Stdin)
-		stop()
-	}()
-	if err := runWorker(ctx, args); err != nil {
-		_, _ = fmt.Fprintf(stderr, "bench worker: %v\n", err)
-		return 1
-	}
-	return 0
-}
-
 func runWorker(ctx context.Context, args []string) error {
 	var o workerOptions
 	set := flag.NewFlagSet(workerCommand, flag.ContinueOnError)
@@ -71,7 +53,7 @@ func runWorker(ctx context.Context, args []string) error {
 	if err := set.Parse(args); err != nil {
 		return err
 	}
-	c, err := dial(ctx, o.address, o.namespace)
+	c, err := harness.Dial(ctx, o.address, o.namespace, slog.LevelError)
 	if err != nil {
 		return err
 	}
@@ -147,10 +129,3 @@ func withPollers(o worker.Options, pollers string) worker.Options {
 // tell writes one byte to the program that started this worker: it costs next to
 // nothing, and nothing at the server.
 func tell(what byte) { _, _ = os.Stdout.Write([]byte{what}) }
-
-func dial(ctx context.Context, address, namespace string) (client.Client, error) {
-	logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
-	return client.DialContext(ctx, opclient.DialOptions(client.Options{
-		HostPort: address, Namespace: namespace, Logger: log.NewStructuredLogger(logger),
-	}))
-}

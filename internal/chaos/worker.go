@@ -4,16 +4,14 @@ import (
 	"context"
 	"flag"
 	"log/slog"
-	"os"
 	"time"
 
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/worker"
 
 	"github.com/seriatim-go/seriatim/activities"
 	"github.com/seriatim-go/seriatim/catalogue"
-	"github.com/seriatim-go/seriatim/opclient"
+	"github.com/seriatim-go/seriatim/internal/harness"
 	"github.com/seriatim-go/seriatim/protocol"
 	"github.com/seriatim-go/seriatim/workflows"
 )
@@ -102,12 +100,9 @@ func serve(ctx context.Context, c client.Client, h *handler) error {
 
 // dial reaches the server, which may be away for now.
 func dial(ctx context.Context, address, namespace string) (client.Client, error) {
-	logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	for {
 		attempt, cancel := context.WithTimeout(ctx, 5*time.Second)
-		c, err := client.DialContext(attempt, opclient.DialOptions(client.Options{
-			HostPort: address, Namespace: namespace, Logger: log.NewStructuredLogger(logger),
-		}))
+		c, err := harness.Dial(attempt, address, namespace, slog.LevelWarn)
 		cancel()
 		if err == nil || !pause(ctx, 200*time.Millisecond) {
 			return c, err

@@ -121,7 +121,7 @@ func (i image) command(t *testing.T, program string, args ...string) *exec.Cmd {
 func TestImageRunsAsItIsBuilt(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
-		t.Skip("builds worker and starter once more")
+		t.Skip("builds worker and starter once more: left out with -short")
 	}
 	i := build(t)
 	for _, program := range []string{"worker", "starter"} {

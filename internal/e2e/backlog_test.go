@@ -6,7 +6,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
-	"go.temporal.io/sdk/client"
 
 	"github.com/seriatim-go/seriatim/protocol"
 	"github.com/seriatim-go/seriatim/workflows"
@@ -14,13 +13,7 @@ import (
 
 // askQueued sends an update about an operation that queues.
 func (s *site) askQueued(token, name string, request any) (record protocol.Record, err error) {
-	handle, err := s.UpdateWorkflow(s.ctx, client.UpdateWorkflowOptions{
-		WorkflowID: protocol.SerializerWorkflowID(token), UpdateName: name, Args: []any{request}, WaitForStage: client.WorkflowUpdateStageCompleted,
-	})
-	if err == nil {
-		err = handle.Get(s.ctx, &record)
-	}
-	return record, err
+	return record, s.update(protocol.SerializerWorkflowID(token), name, request, &record)
 }
 
 // A queue that does not fit one run's state is kept in pages: none of it is lost
@@ -31,18 +24,8 @@ func TestLongQueueCrossesPagesAndRuns(t *testing.T) {
 	const n = 240
 	s := newSite(t, shared, workflows.Options{PageBytes: 4000, MaxRunEvents: 150})
 	token := unique(t)
-	head := operation(token, 0)
-	due := time.Now().Add(time.Hour)
-	head.PostponeUntil = &due
-	s.submit(token, head)
-	for from := 1; from < n; from += 40 {
-		var batch []protocol.Operation
-		for i := from; i < min(from+40, n); i++ {
-			batch = append(batch, operation(token, i))
-		}
-		s.submit(token, batch)
-	}
-	require.Eventually(t, func() bool { state := s.state(token); return state.Queued == n-1 && state.Pages > 10 }, patience, 50*time.Millisecond)
+	s.longQueue(token, n)
+	s.eventually(func() bool { return s.state(token).Pages > 10 })
 
 	// In the middle of it, in a page.
 	record, err := s.askQueued(token, protocol.CancelUpdateName, protocol.ActionRequest{OperationID: operation(token, 120).ID, Reason: "not needed"})
@@ -62,8 +45,7 @@ func TestLongQueueCrossesPagesAndRuns(t *testing.T) {
 	require.ErrorContains(t, err, "does not queue under token")
 	require.Equal(t, n-2, s.state(token).Queued)
 
-	_, err = s.ask(head.ID, protocol.ResumeUpdateName, protocol.ActionRequest{})
-	require.NoError(t, err)
+	s.resume(operation(token, 0).ID)
 	var wanted []string
 	for i := range n {
 		if i != 120 {
@@ -72,8 +54,8 @@ func TestLongQueueCrossesPagesAndRuns(t *testing.T) {
 	}
 	require.Eventually(t, func() bool { return len(s.ran(token)) >= n-1 }, 2*patience, 100*time.Millisecond)
 	requireInOrder(t, wanted, s.ran(token))
-	state := s.state(token)
-	require.Zero(t, state.Pages)
+	var state protocol.SerializerState
+	s.eventually(func() bool { state = s.state(token); return state.Head == nil && state.Pages == 0 })
 	require.Greater(t, state.Counts.Runs, int64(3))
 	s.noPagesLeft(token)
 	t.Logf("%d operations over %d runs", n, state.Counts.Runs)
@@ -107,9 +89,7 @@ func TestCancelAllOverPages(t *testing.T) {
 	const n = 150
 	s := newSite(t, shared, workflows.Options{PageBytes: 4000, MaxRunEvents: 400})
 	token := unique(t)
-	head := operation(token, 0)
-	due := time.Now().Add(time.Hour)
-	head.PostponeUntil = &due
+	head := postponed(token, 0)
 	s.submit(token, head)
 	var batch []protocol.Operation
 	for i := 1; i < n; i++ {
@@ -136,9 +116,7 @@ func TestRepeatsOfWhatIsInAPageRunOnce(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, shared, workflows.Options{PageBytes: 2000})
 	token := unique(t)
-	head := operation(token, 0)
-	due := time.Now().Add(time.Hour)
-	head.PostponeUntil = &due
+	head := postponed(token, 0)
 	s.submit(token, head)
 	for range 2 {
 		var batch []protocol.Operation
@@ -148,10 +126,8 @@ func TestRepeatsOfWhatIsInAPageRunOnce(t *testing.T) {
 		s.submit(token, batch)
 	}
 	require.Eventually(t, func() bool { return s.state(token).Counts.Accepted+s.state(token).Counts.Duplicates == 119 }, patience, 50*time.Millisecond)
-	require.Eventually(t, func() bool { // its execution may be on its way
-		_, err := s.ask(head.ID, protocol.ResumeUpdateName, protocol.ActionRequest{})
-		return err == nil
-	}, patience, 100*time.Millisecond)
+	s.becomes(head.ID, protocol.Waiting, protocol.SuspendPostponed) // its execution may be on its way
+	s.resume(head.ID)
 	require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, s.closed(operation(token, 59).ID))
 	requireInOrder(t, operationIDs(token, 60), s.ran(token))
 	require.Equal(t, int64(59), s.state(token).Counts.Duplicates)

@@ -40,6 +40,7 @@ func TestClientReadsThroughPages(t *testing.T) {
 	_, err = c.Get(s.ctx, "nobody's", token)
 	require.ErrorIs(t, err, opclient.ErrNotFound)
 
+	s.rests(token)
 	s.stopWorker()
 	s.submit(token, operation(token, n))
 	wanted = append(wanted, operation(token, n).ID)
@@ -54,9 +55,7 @@ func TestClientReadsThroughPages(t *testing.T) {
 // waits until the head has its execution and most of the others are in pages.
 func (s *site) longQueue(token string, n int) {
 	s.t.Helper()
-	head := operation(token, 0)
-	due := time.Now().Add(time.Hour)
-	head.PostponeUntil = &due
+	head := postponed(token, 0)
 	s.submit(token, head)
 	for from := 1; from < n; from += 40 {
 		var batch []protocol.Operation

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	sdkpb "go.temporal.io/api/sdk/v1"
@@ -99,8 +100,12 @@ func TestSecretsShowInNoLabelAndNoLog(t *testing.T) {
 	require.NoError(t, err)
 	s.eventually("priority", "token", "rejects", token)
 
-	content, executions, _ := s.stored()
-	require.GreaterOrEqual(t, executions, 9)
+	var content []byte
+	require.Eventually(t, func() bool { // the index lags
+		executions := 0
+		content, executions, _ = s.stored()
+		return executions >= 9
+	}, patience, 300*time.Millisecond)
 	require.Contains(t, string(content), canary, "data are stored as they are, without keys")
 	require.NotContains(t, string(content), secretCanary)
 	listed, err := s.plain.ListWorkflow(t.Context(), &workflowservice.ListWorkflowExecutionsRequest{Namespace: s.namespace})

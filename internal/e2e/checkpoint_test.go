@@ -220,10 +220,7 @@ func TestHandlerThatStopsSlowlyEndsCanceled(t *testing.T) {
 	}})
 	id := s.start()
 	<-working
-	_, err := s.UpdateWorkflow(s.ctx, client.UpdateWorkflowOptions{
-		WorkflowID: protocol.OperationWorkflowID(id), UpdateName: protocol.CancelUpdateName,
-		Args: []any{protocol.ActionRequest{}}, WaitForStage: client.WorkflowUpdateStageCompleted,
-	})
+	_, err := s.ask(id, protocol.CancelUpdateName, protocol.ActionRequest{})
 	require.NoError(t, err)
 	require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED, s.closed(id))
 }

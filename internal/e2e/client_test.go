@@ -76,9 +76,7 @@ func TestDeleteRemovesOnlyWhatHasCompleted(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, shared, workflows.Options{})
 	c, token := s.client(), unique(t)
-	done, head, queued := operation(token, 1), operation(token, 2), operation(token, 3)
-	due := time.Now().Add(time.Hour)
-	head.PostponeUntil = &due
+	done, head, queued := operation(token, 1), postponed(token, 2), operation(token, 3)
 	for _, o := range []protocol.Operation{done, head, queued} {
 		s.submit(token, o)
 	}
@@ -121,13 +119,13 @@ func TestReadingWithoutAWorker(t *testing.T) {
 	head.PostponeUntil = &due
 	s.submit(token, []protocol.Operation{head, operation(token, 21)})
 	require.Eventually(t, func() bool { return s.state(token).Queued == 1 }, patience, 50*time.Millisecond)
+	s.rests(token)
 	live := s.state(token)
 	s.stopWorker()
 	s.submit(token, operation(token, 22))
 	s.submit(token, operation(token, 21)) // a repeat
 
-	// The server keeps signals behind a task that the worker took away with it,
-	// until that task has timed out.
+	// The worker may have taken the task for the first signal away with it.
 	var state opclient.TokenState
 	require.Eventually(t, func() bool {
 		var err error

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.temporal.io/sdk/client"
 
 	"github.com/seriatim-go/seriatim/activities"
 	"github.com/seriatim-go/seriatim/internal/embedded"
@@ -151,21 +150,10 @@ func TestKilledWorkerLosesNothing(t *testing.T) {
 	r := newTarget(t, 30*time.Millisecond)
 	queue := unique(t)
 	config := fmt.Sprintf(crashConfig, queue, r.URL)
-	temporal, err := client.Dial(client.Options{HostPort: shared.Address(), Namespace: shared.Namespace()})
-	require.NoError(t, err)
-	t.Cleanup(temporal.Close)
+	temporal := dial(t, shared.Namespace())
 	c := opclient.New(temporal, opclient.Options{TaskQueue: queue})
 
-	var operations []protocol.Operation
-	for n := range each {
-		for k := range tokens {
-			token := fmt.Sprintf("%s-%d", queue, k)
-			o := operation(token, n)
-			o.DependencyToken, o.OperationType = token, "http.request"
-			o.Data = fmt.Appendf(nil, `{"method":"POST","connection":"target","path":"/%s"}`, token)
-			operations = append(operations, o)
-		}
-	}
+	operations := deliveries(queue, tokens, each)
 	p := startProcess(t, shared, config)
 	summary, err := c.SubmitMany(t.Context(), opclient.Items(operations...), nil)
 	require.NoError(t, err)
@@ -182,6 +170,20 @@ func TestKilledWorkerLosesNothing(t *testing.T) {
 	}
 	repeats := requireDelivered(t, operations, r.all())
 	t.Logf("%d operations, %d kills, %d repeated attempts, 0 lost", len(operations), kills, repeats)
+}
+
+// deliveries are operations for a target, so many of each token; tokens take turns.
+func deliveries(queue string, tokens, each int) (operations []protocol.Operation) {
+	for n := range each {
+		for k := range tokens {
+			token := fmt.Sprintf("%s-%d", queue, k)
+			o := operation(token, n)
+			o.DependencyToken, o.OperationType = token, "http.request"
+			o.Data = fmt.Appendf(nil, `{"method":"POST","connection":"target","path":"/%s"}`, token)
+			operations = append(operations, o)
+		}
+	}
+	return operations
 }
 
 // requireDelivered checks the target's record: each operation arrived, another

@@ -16,9 +16,7 @@ func TestRequestOfTheFirstTaskFindsItSuspended(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, shared, workflows.Options{})
 	s.stopWorker()
-	due := time.Now().Add(time.Hour)
-	o := operation(unique(t), 1)
-	o.PostponeUntil = &due
+	o := postponed(unique(t), 1)
 	_, err := s.client().Submit(s.ctx, o)
 	require.NoError(t, err)
 	answered := make(chan error)

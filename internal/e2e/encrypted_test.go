@@ -175,7 +175,7 @@ func TestEncryptedOperationsAreNowhereInTheOpen(t *testing.T) {
 	output, code = s.submit(token, "refused", "refuse", "--wait")
 	require.Equal(t, 3, code, output)
 	require.Contains(t, s.ok("show", "refused"), "HTTP 400")
-	require.Contains(t, s.ok("list", "--status", "failed", "-o", "json"), "refused")
+	s.eventually("refused", "list", "--status", "failed", "-o", "json")
 
 	_, code = s.submit(token, "slow", "slow")
 	require.Zero(t, code)

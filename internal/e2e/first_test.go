@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
@@ -44,9 +45,11 @@ func TestFromARunningTemporalToTheFirstOperation(t *testing.T) {
 	output, err := command.CombinedOutput()
 	require.NoError(t, err, string(output))
 	require.Contains(t, string(output), "behind second")
-	stdout, stderr, code := starterIn(t, namespace, "list", "--token", "customer-42", "--status", protocol.Succeeded.String(), "-o", "jsonl")
-	require.Zero(t, code, stderr)
-	require.Equal(t, 3, strings.Count(stdout, "\n"), stdout)
+	require.Eventually(t, func() bool { // the index lags
+		stdout, stderr, code := starterIn(t, namespace, "list", "--token", "customer-42", "--status", protocol.Succeeded.String(), "-o", "jsonl")
+		require.Zero(t, code, stderr)
+		return strings.Count(stdout, "\n") == 3
+	}, patience, 300*time.Millisecond)
 }
 
 // adapted is a line of the page that a script can run: nobody sits there to press

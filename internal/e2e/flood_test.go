@@ -111,7 +111,8 @@ func floodStandingHead(t *testing.T, server *embedded.Server, postponed bool) {
 	require.Equal(t, head.ID, state.Head.ID)
 	close(release)
 	if postponed {
-		s.updateOperation(head.ID, protocol.CancelUpdateName, protocol.ActionRequest{})
+		_, err := s.ask(head.ID, protocol.CancelUpdateName, protocol.ActionRequest{})
+		require.NoError(t, err)
 	}
 	require.Eventually(t, func() bool { return len(s.ran(token)) > 300 }, 5*time.Minute, time.Second, "the queue goes on")
 }

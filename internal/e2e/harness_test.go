@@ -2,9 +2,11 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -13,6 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
 	historypb "go.temporal.io/api/history/v1"
+	"go.temporal.io/api/serviceerror"
+	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/log"
@@ -111,6 +115,15 @@ func openSite(t *testing.T, server *embedded.Server, namespace string, o workflo
 		s.stopWorker()
 	})
 	return s
+}
+
+// dial is a client of the shared server as any program may have one.
+func dial(t *testing.T, namespace string) client.Client {
+	t.Helper()
+	c, err := client.Dial(client.Options{HostPort: shared.Address(), Namespace: namespace})
+	require.NoError(t, err)
+	t.Cleanup(c.Close)
+	return c
 }
 
 func (s *site) startWorker() {
@@ -234,6 +247,34 @@ func (s *site) state(token string) (state protocol.SerializerState) {
 	return state
 }
 
+// update sends an update to a workflow and reads its answer into the pointer.
+func (s *site) update(workflowID, name string, request, answer any) error {
+	for {
+		handle, err := s.UpdateWorkflow(s.ctx, client.UpdateWorkflowOptions{
+			WorkflowID: workflowID, UpdateName: name, Args: []any{request}, WaitForStage: client.WorkflowUpdateStageCompleted,
+		})
+		if notReady := (*serviceerror.WorkflowNotReady)(nil); errors.As(err, &notReady) {
+			continue // a signal came in the way of the task that would have answered
+		}
+		if err != nil {
+			return err
+		}
+		return handle.Get(s.ctx, answer)
+	}
+}
+
+// rests waits until the token's serializer has nothing to do: what it started has
+// begun, and it has heard of that. A worker that is stopped then takes no workflow
+// task away with it, behind which the server would hold back signals for 10 s.
+func (s *site) rests(token string) {
+	s.t.Helper()
+	require.Eventually(s.t, func() bool {
+		described, err := s.DescribeWorkflowExecution(s.ctx, protocol.SerializerWorkflowID(token), "")
+		waits := func(child *workflowpb.PendingChildExecutionInfo) bool { return child.GetRunId() == "" }
+		return err == nil && described.GetPendingWorkflowTask() == nil && !slices.ContainsFunc(described.GetPendingChildren(), waits)
+	}, patience, 50*time.Millisecond, "the serializer of %s rests", token)
+}
+
 // closed waits until an operation's execution has closed, and says how.
 func (s *site) closed(id string) enumspb.WorkflowExecutionStatus {
 	s.t.Helper()
@@ -264,6 +305,14 @@ func (s *site) history(workflowID, runID string) (events []*historypb.HistoryEve
 // operation is one of a test; its id is unique on the server.
 func operation(prefix string, n int) protocol.Operation {
 	return protocol.Operation{ID: fmt.Sprintf("%s-%03d", prefix, n), OperationType: "test.record"}
+}
+
+// postponed is an operation that waits for an hour, longer than any test.
+func postponed(prefix string, n int) protocol.Operation {
+	due := time.Now().Add(time.Hour)
+	o := operation(prefix, n)
+	o.PostponeUntil = &due
+	return o
 }
 
 // unique is a token that no other test has.

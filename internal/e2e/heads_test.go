@@ -128,7 +128,8 @@ func requireNoSlotHeld(t *testing.T, s *site, prefix string, tokens int) {
 // requireHeadIsWatched cancels a head, and what is behind it runs.
 func requireHeadIsWatched(t *testing.T, s *site, token string) {
 	t.Helper()
-	s.updateOperation(operation(token, 0).ID, protocol.CancelUpdateName, protocol.ActionRequest{Reason: "by a test"})
+	_, err := s.ask(operation(token, 0).ID, protocol.CancelUpdateName, protocol.ActionRequest{Reason: "by a test"})
+	require.NoError(t, err)
 	require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, s.closed(operation(token, 4).ID))
 	var wanted []string
 	for n := 1; n <= 4; n++ {

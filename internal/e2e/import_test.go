@@ -16,13 +16,13 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
-	"go.temporal.io/sdk/client"
 
 	"github.com/seriatim-go/seriatim/activities/fenced"
 	"github.com/seriatim-go/seriatim/activities/propagate"
 	"github.com/seriatim-go/seriatim/activities/sqldb"
 	"github.com/seriatim-go/seriatim/activities/sqlimport"
 	"github.com/seriatim-go/seriatim/internal/postgres"
+	"github.com/seriatim-go/seriatim/internal/sqlbench"
 	"github.com/seriatim-go/seriatim/opclient"
 	"github.com/seriatim-go/seriatim/protocol"
 )
@@ -73,9 +73,7 @@ func newImportSite(t *testing.T, driver, dsn string) *importSite {
 	require.NoError(t, err)
 	s.probe, err = databases.Get("", "probe")
 	require.NoError(t, err)
-	temporal, err := client.Dial(client.Options{HostPort: shared.Address(), Namespace: shared.Namespace()})
-	require.NoError(t, err)
-	t.Cleanup(temporal.Close)
+	temporal := dial(t, shared.Namespace())
 	s.Client = opclient.New(temporal, opclient.Options{TaskQueue: queue})
 	return s
 }
@@ -169,9 +167,7 @@ func TestImportSurvivesKillsAndAStop(t *testing.T) {
 	t.Parallel()
 	t.Run("SQLite", func(t *testing.T) {
 		t.Parallel()
-		path := filepath.Join(t.TempDir(), "crm.db")
-		require.NoError(t, os.WriteFile(path, nil, 0o600))
-		surviveImport(t, sqldb.SQLite, path)
+		surviveImport(t, sqldb.SQLite, sqlbench.NewSQLite(t))
 	})
 	t.Run("PostgreSQL", func(t *testing.T) {
 		t.Parallel()
@@ -199,11 +195,8 @@ func surviveImport(t *testing.T, driver, dsn string) {
 	s.reaches(o.ID, 5*records/10)
 	next, before, zombie := s.takeOver(p, o.ID)
 
-	found, err := s.Wait(t.Context(), o.ID, "")
-	require.NoError(t, err)
-	require.Equal(t, protocol.Succeeded, found.StatusCode, found.Message)
 	var r sqlimport.Result
-	require.NoError(t, json.Unmarshal(found.Result, &r))
+	s.succeeds(o.ID, &r)
 	const bad = records / 100
 	require.Equal(t, []int64{records, records - bad, bad}, []int64{r.Parsed, r.Imported, r.Rejected})
 	rows, different := s.count()
@@ -218,6 +211,15 @@ func surviveImport(t *testing.T, driver, dsn string) {
 	p.kill()
 	s.propagate(next, records-bad)
 	t.Logf("%d records, %d kills, stopped at %d as attempt %s, ended by attempt %s: 0 doubled, 0 lost", records, kills, before, zombie, last)
+}
+
+// succeeds waits for the operation's end and reads its result into the pointer.
+func (s *importSite) succeeds(id string, result any) {
+	s.t.Helper()
+	found, err := s.Wait(s.t.Context(), id, "")
+	require.NoError(s.t, err)
+	require.Equal(s.t, protocol.Succeeded, found.StatusCode, found.Message)
+	require.NoError(s.t, json.Unmarshal(found.Result, result))
 }
 
 // takeOver stops a worker in the middle of an operation, has another one go on with
@@ -256,11 +258,8 @@ func (s *importSite) propagate(p *process, notes int64) {
 	p = startProcess(s.t, shared, s.config)
 	s.reaches(o.ID, notes/2)
 	s.takeOver(p, o.ID)
-	found, err := s.Wait(s.t.Context(), o.ID, "")
-	require.NoError(s.t, err)
-	require.Equal(s.t, protocol.Succeeded, found.StatusCode, found.Message)
 	var r propagate.Result
-	require.NoError(s.t, json.Unmarshal(found.Result, &r))
+	s.succeeds(o.ID, &r)
 	require.Equal(s.t, propagate.Result{Members: notes, Created: notes - 990, Excluded: 990, Seconds: r.Seconds}, r)
 	var calls int64
 	require.NoError(s.t, s.db.QueryRowContext(s.t.Context(), `SELECT count(*) FROM calls`).Scan(&calls))

@@ -117,9 +117,7 @@ func TestWorkflowAwaitsThroughLossAndCancellation(t *testing.T) {
 	inside := opclient.Activities{Client: s.client()}
 	register := func(w worker.Worker) { inside.Register(w) }
 	w := s.team(register)
-	due := time.Now().Add(time.Hour)
-	o := operation(unique(t), 1)
-	o.PostponeUntil = &due
+	o := postponed(unique(t), 1)
 	impatient, patient := s.errand(errand{Operations: []protocol.Operation{o}}), s.errand(errand{Operations: []protocol.Operation{o}})
 	s.becomes(o.ID, protocol.Waiting, protocol.SuspendPostponed)
 	s.awaits(impatient, 1)

@@ -4,13 +4,13 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seriatim-go/seriatim/internal/harness"
 	"github.com/seriatim-go/seriatim/protocol"
 )
 
@@ -26,7 +26,7 @@ type stopwatch struct {
 	n      int
 	began  chan time.Time
 	// Since each submission.
-	toStart, toEnd latencies
+	toStart, toEnd []time.Duration
 }
 
 // newStopwatch takes the site's handler over; other handles the operations of
@@ -64,21 +64,13 @@ func (w *stopwatch) run(n int) {
 	}
 }
 
-// latencies are times of which quantiles are wanted.
-type latencies []time.Duration
-
-// quantile is the nearest of the times that so large a part does not exceed.
-func (l latencies) quantile(q float64) time.Duration {
-	sorted := slices.Sorted(slices.Values(l))
-	return sorted[min(len(sorted)-1, int(q*float64(len(sorted))))]
-}
-
 // compare logs the quantiles of both, and answers the ratio of the medians.
-func compare(t *testing.T, what string, without, with latencies) (median float64) {
+func compare(t *testing.T, what string, without, with []time.Duration) (median float64) {
 	t.Helper()
-	ratio := func(q float64) float64 { return float64(with.quantile(q)) / float64(without.quantile(q)) }
+	of := harness.Quantile
+	ratio := func(q float64) float64 { return float64(of(with, q)) / float64(of(without, q)) }
 	t.Logf("%s, %d and %d operations: p50 %v and %v, ratio %.2f; p99 %v and %v, ratio %.2f", what, len(without), len(with),
-		ms(without.quantile(0.5)), ms(with.quantile(0.5)), ratio(0.5), ms(without.quantile(0.99)), ms(with.quantile(0.99)), ratio(0.99))
+		ms(of(without, 0.5)), ms(of(with, 0.5)), ratio(0.5), ms(of(without, 0.99)), ms(of(with, 0.99)), ratio(0.99))
 	return ratio(0.5)
 }
 

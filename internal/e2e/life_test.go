@@ -70,13 +70,7 @@ func (c *counter) requireEachOnce(t *testing.T) {
 
 // ask sends an update about an operation to its own workflow.
 func (s *site) ask(id, name string, request any) (record protocol.Record, err error) {
-	handle, err := s.UpdateWorkflow(s.ctx, client.UpdateWorkflowOptions{
-		WorkflowID: protocol.OperationWorkflowID(id), UpdateName: name, Args: []any{request}, WaitForStage: client.WorkflowUpdateStageCompleted,
-	})
-	if err == nil {
-		err = handle.Get(s.ctx, &record)
-	}
-	return record, err
+	return record, s.update(protocol.OperationWorkflowID(id), name, request, &record)
 }
 
 func (s *site) recordOf(id string) (record protocol.Record) {
@@ -113,7 +107,7 @@ func work(prefix string, n int) protocol.Operation {
 func TestPausedAndResumedGoesOnWhereItWas(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, shared, workflows.Options{})
-	c := &counter{pace: 50 * time.Millisecond, until: 60}
+	c := &counter{pace: 50 * time.Millisecond, until: 100}
 	s.works = c.handle
 	token := unique(t)
 	s.submit(token, []protocol.Operation{work(token, 0), operation(token, 1)})

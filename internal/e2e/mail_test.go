@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.temporal.io/sdk/client"
 
 	"github.com/seriatim-go/seriatim/internal/mailbox"
 	"github.com/seriatim-go/seriatim/opclient"
@@ -52,9 +51,7 @@ func newMailSite(t *testing.T) *mailSite {
 	t.Cleanup(func() { _ = server.Close() })
 	authority := filepath.Join(t.TempDir(), "ca.pem")
 	require.NoError(t, os.WriteFile(authority, server.Authority(), 0o600))
-	temporal, err := client.Dial(client.Options{HostPort: shared.Address(), Namespace: shared.Namespace()})
-	require.NoError(t, err)
-	t.Cleanup(temporal.Close)
+	temporal := dial(t, shared.Namespace())
 	queue := unique(t)
 	return &mailSite{
 		Server: server, Client: opclient.New(temporal, opclient.Options{TaskQueue: queue}), t: t,

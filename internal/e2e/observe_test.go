@@ -104,9 +104,7 @@ func newObservedIn(t *testing.T, namespace, level, secret string, target http.Ha
 	t.Cleanup(server.Close)
 	o := &observed{address: freeAddress(t), queue: unique(t)}
 	o.process = startProcessAt(t, shared.Address(), namespace, level, fmt.Sprintf(observedConfig, o.queue, o.address, server.URL, secret))
-	temporal, err := client.Dial(client.Options{HostPort: shared.Address(), Namespace: namespace})
-	require.NoError(t, err)
-	t.Cleanup(temporal.Close)
+	temporal := dial(t, namespace)
 	o.temporal = temporal
 	o.client = opclient.New(temporal, opclient.Options{TaskQueue: o.queue, Namespace: namespace})
 	require.Eventually(t, func() bool {

@@ -27,8 +27,8 @@ func TestPoisonDelaysNoOtherToken(t *testing.T) {
 	}
 	s := newSiteFor(t, shared, 30*time.Minute)
 	w := newStopwatch(t, s, 1_000_000, poison)
-	var alone, busy, poisoned latencies
-	measure := func(beside *latencies) {
+	var alone, busy, poisoned []time.Duration
+	measure := func(beside *[]time.Duration) {
 		w.toEnd = nil
 		w.run(each)
 		*beside = append(*beside, w.toEnd...)

@@ -126,11 +126,9 @@ func requireOthersRun(t *testing.T, s *site, n int) {
 
 // cancelWhileItRuns cancels an operation whose handler does not listen.
 func cancelWhileItRuns(t *testing.T, s *site, o protocol.Operation) {
-	require.Eventually(t, func() bool {
-		described, err := s.DescribeWorkflowExecution(s.ctx, protocol.OperationWorkflowID(o.ID), "")
-		return err == nil && len(described.GetPendingActivities()) == 1
-	}, patience, 20*time.Millisecond)
-	s.updateOperation(o.ID, protocol.CancelUpdateName, protocol.ActionRequest{Reason: "by a test"})
+	require.Eventually(t, func() bool { return s.attempts(o.ID) == 1 }, patience, 20*time.Millisecond)
+	_, err := s.ask(o.ID, protocol.CancelUpdateName, protocol.ActionRequest{Reason: "by a test"})
+	require.NoError(t, err)
 }
 
 // elsewhereVariable makes this program a worker that ends with its first

@@ -23,10 +23,7 @@ func TestChainsThatTheServerClosedAreRecoveredInOrder(t *testing.T) {
 	s := newSite(t, server, workflows.Options{MaxRunEvents: 60})
 	s.stopWorker()
 	// Slow enough that a run ends by itself before the server's small limit.
-	s.handle = func(context.Context, protocol.HandlerInput) (protocol.HandlerResult, error) {
-		time.Sleep(110 * time.Millisecond)
-		return protocol.HandlerResult{}, nil
-	}
+	s.handle = slowly(110 * time.Millisecond)
 	token := unique(t)
 	c := opclient.New(s.Client, opclient.Options{TaskQueue: s.taskQueue})
 	var wanted []string

@@ -22,9 +22,7 @@ func TestTerminatedQueueIsRecoveredBeforeTheNewOne(t *testing.T) {
 	const n = 120
 	s := newSite(t, shared, workflows.Options{PageBytes: 4000, MaxRunEvents: 200})
 	token := unique(t)
-	due := time.Now().Add(time.Hour)
-	second := operation(token, 1)
-	second.PostponeUntil = &due
+	second := postponed(token, 1)
 	s.submit(token, []protocol.Operation{operation(token, 0), second})
 	var batch []protocol.Operation
 	for i := 2; i < n; i++ {
@@ -35,6 +33,7 @@ func TestTerminatedQueueIsRecoveredBeforeTheNewOne(t *testing.T) {
 		state := s.state(token)
 		return state.Pages > 5 && state.Counts.Succeeded == 1 && state.Head != nil && state.Head.ID == second.ID
 	}, patience, 50*time.Millisecond)
+	s.rests(token) // and ends no run before it is terminated
 	described, err := s.DescribeWorkflowExecution(s.ctx, protocol.SerializerWorkflowID(token), "")
 	require.NoError(t, err)
 	last := described.GetWorkflowExecutionInfo().GetExecution().GetRunId()

@@ -12,7 +12,6 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 	historypb "go.temporal.io/api/history/v1"
 	"go.temporal.io/api/workflowservice/v1"
-	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
@@ -128,12 +127,8 @@ func (d *resetDrill) queued() (list []string) {
 
 func (d *resetDrill) cancelQueued(id string) {
 	d.t.Helper()
-	handle, err := d.UpdateWorkflow(d.ctx, client.UpdateWorkflowOptions{
-		WorkflowID: protocol.SerializerWorkflowID(d.token), UpdateName: protocol.CancelUpdateName,
-		Args: []any{protocol.ActionRequest{OperationID: id}}, WaitForStage: client.WorkflowUpdateStageCompleted,
-	})
+	_, err := d.askQueued(d.token, protocol.CancelUpdateName, protocol.ActionRequest{OperationID: id})
 	require.NoError(d.t, err)
-	require.NoError(d.t, handle.Get(d.ctx, nil))
 }
 
 // fillRun submits until the run with the standing head has to end.

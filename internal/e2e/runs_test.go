@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -10,8 +9,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
-	"go.temporal.io/api/serviceerror"
-	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/seriatim-go/seriatim/internal/embedded"
@@ -124,7 +121,7 @@ func TestAdoptedHead(t *testing.T) {
 				return protocol.HandlerResult{}, nil
 			}
 			wanted := flood(t, s, token, head, 70)
-			require.True(t, started.Load())
+			require.Eventually(t, started.Load, patience, 20*time.Millisecond, "the head's handler runs")
 			tc.end(s, head.ID, release)
 			require.Equal(t, tc.wants, s.closed(head.ID))
 			require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, s.closed(wanted[len(wanted)-1]))
@@ -165,28 +162,11 @@ func TestAdoptedPostponedHead(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, shared, workflows.Options{MaxRunSignals: 20})
 	token := unique(t)
-	head := operation(token, 0)
-	due := time.Now().Add(time.Hour)
-	head.PostponeUntil = &due
+	head := postponed(token, 0)
 	behind := flood(t, s, token, head, 40)
-	s.updateOperation(head.ID, protocol.CancelUpdateName, protocol.ActionRequest{Reason: "by a test"})
+	_, err := s.ask(head.ID, protocol.CancelUpdateName, protocol.ActionRequest{Reason: "by a test"})
+	require.NoError(t, err)
 	require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED, s.closed(head.ID))
 	require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, s.closed(behind[39]))
 	requireInOrder(t, behind, s.ran(token))
-}
-
-func (s *site) updateOperation(id, name string, request any) {
-	s.t.Helper()
-	send := func() (client.WorkflowUpdateHandle, error) {
-		return s.UpdateWorkflow(s.ctx, client.UpdateWorkflowOptions{
-			WorkflowID: protocol.OperationWorkflowID(id), UpdateName: name, Args: []any{request},
-			WaitForStage: client.WorkflowUpdateStageCompleted,
-		})
-	}
-	handle, err := send()
-	for notReady := (*serviceerror.WorkflowNotReady)(nil); errors.As(err, &notReady); {
-		handle, err = send() // a signal came in the way of the task that would have answered
-	}
-	require.NoError(s.t, err)
-	require.NoError(s.t, handle.Get(s.ctx, nil))
 }

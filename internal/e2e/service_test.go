@@ -8,7 +8,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/activity"
-	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
 
 	"github.com/seriatim-go/seriatim/opclient"
@@ -47,9 +46,7 @@ func newStoppable(t *testing.T) *stoppable {
 	s := &stoppable{t: t, target: newTarget(t, 10*time.Millisecond), queue: unique(t), elsewhere: make(chan string, 100)}
 	s.cli = cli{t: t, queue: s.queue}
 	s.config = fmt.Sprintf(serviceConfig, s.queue, s.target.URL, s.queue+"-other")
-	temporal, err := client.Dial(client.Options{HostPort: shared.Address(), Namespace: shared.Namespace()})
-	require.NoError(t, err)
-	t.Cleanup(temporal.Close)
+	temporal := dial(t, shared.Namespace())
 	s.client = opclient.New(temporal, opclient.Options{TaskQueue: s.queue, Namespace: shared.Namespace()})
 	other := worker.New(temporal, s.queue+"-other", worker.Options{DisableWorkflowWorker: true})
 	other.RegisterActivityWithOptions(func(_ context.Context, in protocol.HandlerInput) (protocol.HandlerResult, error) {

@@ -112,7 +112,7 @@ func TestTimersFireOnceAfterTheWorkerWasAway(t *testing.T) {
 func TestTimersFireOnceAfterTheServerWasKilled(t *testing.T) {
 	t.Parallel()
 	if source.Kind == embedded.KindAddress {
-		t.Skip("the server was not started here")
+		t.Skipf("%s is not ours to kill", source)
 	}
 	server, err := embedded.Start(t.Context(), source, embedded.ServerOptions{DBFilename: filepath.Join(t.TempDir(), "temporal.db")})
 	require.NoError(t, err)

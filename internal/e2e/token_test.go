@@ -41,9 +41,7 @@ func TestHeldTokenStartsNothingUntilReleased(t *testing.T) {
 	state, err := askToken[protocol.SerializerState](s, token, protocol.HoldUpdateName, protocol.HoldRequest{Reason: "maintenance", Identity: "ops@host"})
 	require.NoError(t, err)
 	require.Equal(t, "maintenance", state.Hold.Reason)
-	head := operation(token, 0)
-	due := time.Now().Add(6 * time.Second)
-	head.PostponeUntil = &due
+	head := postponed(token, 0)
 	s.submit(token, head)
 	require.Never(t, func() bool { return s.state(token).Head != nil }, time.Second, 100*time.Millisecond, "held")
 	_, err = askToken[protocol.SerializerState](s, token, protocol.ReleaseUpdateName, protocol.TokenRequest{})
@@ -54,11 +52,14 @@ func TestHeldTokenStartsNothingUntilReleased(t *testing.T) {
 	for n := 1; n < 8; n++ { // the run ends, and the next one adopts the head
 		s.submit(token, operation(token, n))
 	}
+	due := time.Now().Add(time.Second)
+	_, err = s.ask(head.ID, protocol.PostponeUpdateName, protocol.PostponeRequest{Until: due})
+	require.NoError(t, err)
 	s.becomes(head.ID, protocol.WaitingForResources, "")
 	require.True(t, time.Now().After(due))
 	require.Empty(t, s.ran(token), "its time has come, and its token is held")
 	require.Equal(t, "again", s.state(token).Hold.Reason)
-	require.Greater(t, s.state(token).Counts.Runs, int64(1))
+	s.eventually(func() bool { return s.state(token).Counts.Runs > 1 })
 	_, err = askToken[protocol.SerializerState](s, token, protocol.ReleaseUpdateName, protocol.TokenRequest{})
 	require.NoError(t, err)
 	require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, s.closed(operation(token, 7).ID))

@@ -111,7 +111,7 @@ func (d *documentSite) of(folder string) (asked []string) {
 func archiveProgram() string { return filepath.Join(programs, "typescript") }
 
 // installed installs the program once, and beside it the handler of
-// docs/handlers.md; an error is of npm, or of the network.
+// docs/handlers.md; the error is of npm.
 var installed = sync.OnceValue(func() error {
 	if err := copyExample("typescript", archiveProgram()); err != nil {
 		return err
@@ -145,9 +145,7 @@ func newArchive(t *testing.T) *archive {
 	t.Helper()
 	needNode(t)
 	a := &archive{t: t, site: newDocumentSite(t), queue: unique(t), kept: t.TempDir()}
-	if err := installed(); err != nil {
-		t.Skip(err)
-	}
+	skipOffline(t, installed())
 	require.NoError(t, compiled())
 	startProcess(t, shared, fmt.Sprintf(archiveConfig, a.queue))
 	temporal, err := client.Dial(opclient.DialOptions(client.Options{HostPort: shared.Address(), Namespace: shared.Namespace()}))

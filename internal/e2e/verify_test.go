@@ -169,11 +169,11 @@ func TestVerifyWithoutAWorker(t *testing.T) {
 	for i := range 50 {
 		batch = append(batch, operation(token, i))
 	}
-	last := time.Now().Add(time.Hour)
-	batch[40].PostponeUntil = &last
+	batch[40] = postponed(token, 40)
 	s.submit(token, batch)
 	s.closed(operation(token, 39).ID)
-	require.Eventually(t, func() bool { return s.state(token).Head != nil }, patience, 50*time.Millisecond)
+	s.becomes(operation(token, 40).ID, protocol.Waiting, protocol.SuspendPostponed)
+	s.rests(token)
 	s.stopWorker()
 	report := s.requireKept(token)
 	require.Equal(t, 41, report.Counts.Operations)
@@ -187,13 +187,12 @@ func TestVerifyWithoutAWorkerWhenALaterOneHasEnded(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, shared, workflows.Options{})
 	token := unique(t)
-	last := time.Now().Add(time.Hour)
-	batch := []protocol.Operation{operation(token, 1), operation(token, 2), operation(token, 3), operation(token, 4)}
-	batch[0].PostponeUntil = &last
+	batch := []protocol.Operation{postponed(token, 1), operation(token, 2), operation(token, 3), operation(token, 4)}
 	s.submit(token, batch)
 	_, err := s.client().Cancel(s.ctx, batch[3].ID, token, "")
 	require.NoError(t, err)
 	s.closed(batch[3].ID)
+	s.rests(token)
 	s.stopWorker()
 	report := s.requireKept(token)
 	require.Equal(t, 1, report.Counts.EndedInQueue)
@@ -226,6 +225,7 @@ func TestStarterVerifies(t *testing.T) {
 	_, stderr, code = c.run("", "verify")
 	require.Equal(t, 2, code, stderr)
 
+	require.Eventually(t, func() bool { return s.attempts(operation(token, 2).ID) == 1 }, patience, 20*time.Millisecond)
 	require.NoError(t, s.TerminateWorkflow(s.ctx, protocol.SerializerWorkflowID(token), "", "by a test"))
 	close(release)
 	s.submit(token, operation(token, 5))

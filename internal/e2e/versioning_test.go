@@ -54,7 +54,7 @@ func (r *rollout) builds(workflowID string) (builds []string, runs int) {
 		for each.HasNext() {
 			event, err := each.Next()
 			require.NoError(r.t, err)
-			require.Nil(r.t, event.GetWorkflowTaskFailedEventAttributes(), "a workflow task of %s failed", workflowID)
+			require.False(r.t, hasFailed(event), "a workflow task of %s failed: %s", workflowID, event)
 			if started := event.GetWorkflowExecutionStartedEventAttributes(); started != nil {
 				before = started.GetContinuedExecutionRunId()
 			}
@@ -79,21 +79,10 @@ func TestTheBuildThatIsSetCurrentTakesOver(t *testing.T) {
 	const tokens, each = 4, 60
 	place := newTarget(t, 20*time.Millisecond)
 	queue := unique(t)
-	temporal, err := client.Dial(client.Options{HostPort: shared.Address(), Namespace: shared.Namespace()})
-	require.NoError(t, err)
-	t.Cleanup(temporal.Close)
+	temporal := dial(t, shared.Namespace())
 	r := &rollout{temporal, t, queue, fmt.Sprintf(versionedConfig, queue, place.URL)}
 	c := opclient.New(temporal, opclient.Options{TaskQueue: queue})
-	var operations []protocol.Operation
-	for n := range each {
-		for k := range tokens {
-			token := fmt.Sprintf("%s-%d", queue, k)
-			o := operation(token, n)
-			o.DependencyToken, o.OperationType = token, "http.request"
-			o.Data = fmt.Appendf(nil, `{"method":"POST","connection":"target","path":"/%s"}`, token)
-			operations = append(operations, o)
-		}
-	}
+	operations := deliveries(queue, tokens, each)
 
 	first := r.start("1")
 	r.setCurrent("1")

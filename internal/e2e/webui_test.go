@@ -74,9 +74,7 @@ func newBrowser(t *testing.T, ui string) *browser {
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(filepath.Join(folder, name), content, 0o600))
 	}
-	if err := npm(folder, "ci", "--no-audit", "--no-fund", "--ignore-scripts"); err != nil {
-		t.Skip(err)
-	}
+	skipOffline(t, npm(folder, "ci", "--no-audit", "--no-fund", "--ignore-scripts"))
 	node := exec.Command("node", "read.mjs")
 	node.Dir, node.Env, node.Stderr = folder, append(os.Environ(), "CHROMIUM="+chromium), os.Stderr
 	in, err := node.StdinPipe()

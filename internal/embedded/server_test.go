@@ -30,7 +30,7 @@ const testLimit = 2 * time.Minute
 func program(t *testing.T) Source {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("starts a server")
+		t.Skip("starts a server: left out with -short")
 	}
 	out := &bytes.Buffer{}
 	source, err := Locate(limit(t), Options{Out: out})

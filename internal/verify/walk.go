@@ -2,11 +2,8 @@ package verify
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
 
@@ -41,9 +38,6 @@ type walk struct {
 	// answers says that a worker answers queries.
 	answers bool
 }
-
-// attempts is how often a queue that moves is looked at.
-const attempts = 4
 
 // verify goes through these runs, and what came after them meanwhile.
 func (r *Reader) verify(ctx context.Context, workflowID, token string, runs []serializerRun, limit string) (*Report, error) {
@@ -153,17 +147,6 @@ func (w *walk) begin(ctx context.Context, one *run) error {
 	return nil
 }
 
-// completed asks a run that completed what it had counted.
-func (w *walk) completed(ctx context.Context, one *run) {
-	if !w.answers {
-		return
-	}
-	if after, ok := w.state(ctx, one.id); ok {
-		w.checker.Accepted(after.NextSequence)
-		w.received(one, after.Counts)
-	}
-}
-
 // firstNumber is the first number that the run itself gave away.
 func (r *run) firstNumber() int64 {
 	switch {
@@ -248,169 +231,4 @@ func (w *walk) beginInTheMiddle(ctx context.Context, q *carriedQueue) error {
 	}
 	w.checker.Carried(q.NextSequence, waiting)
 	return nil
-}
-
-// knows says that an execution or a duplicate with this number is known.
-func (w *walk) knows(sequence int64) bool {
-	return w.checker.IsClaimed(sequence) || slices.ContainsFunc(w.unclosed, func(s *Start) bool { return s.Sequence == sequence })
-}
-
-// startsOf are the executions that a run started or found, in order.
-func (w *walk) startsOf(one *run) (starts []*Start) {
-	for _, f := range one.facts {
-		switch {
-		case f.recovered:
-			w.recovered = true
-		case f.doubtful:
-			w.doubtful[f.start.ID] = f.start
-		case f.start != nil:
-			delete(w.doubtful, f.start.ID)
-			w.place(f.start)
-			starts = append(starts, f.start)
-		default:
-			if s := w.found(f); s != nil && !slices.ContainsFunc(starts, func(o *Start) bool { return o.Sequence == s.Sequence }) {
-				starts = append(starts, s)
-			}
-		}
-	}
-	return starts
-}
-
-// place marks the first of another chain's operations that was put before this
-// one's queue: its number is lower than that of the one before it.
-func (w *walk) place(s *Start) {
-	if s.Verdict {
-		return
-	}
-	s.Recovered = w.recovered && s.Sequence < w.highest
-	w.recovered = w.recovered && !s.Recovered
-	w.highest = s.Sequence
-}
-
-// found is an execution that was there when an operation was to be started; nil
-// where it is another operation's, or known.
-func (w *walk) found(f fact) *Start {
-	s := w.doubtful[f.id]
-	if s == nil {
-		return nil
-	}
-	delete(w.doubtful, f.id)
-	if f.look.Token != w.token || f.look.Sequence != s.Sequence {
-		w.checker.Duplicate(s.Ref)
-		return nil
-	}
-	if w.knows(s.Sequence) {
-		return nil
-	}
-	return s
-}
-
-// judge has the executions judged, with those before them that had not closed.
-// The last one to run, and those that only record an end, may still not have.
-func (w *walk) judge(ctx context.Context, starts []*Start) error {
-	starts = slices.DeleteFunc(starts, func(s *Start) bool {
-		return slices.ContainsFunc(w.unclosed, func(u *Start) bool { return u.ID == s.ID && u.Execution.RunID == s.Execution.RunID })
-	})
-	starts = append(w.unclosed, starts...)
-	w.unclosed = nil
-	if err := w.readExecutions(ctx, starts); err != nil {
-		w.unclosed = starts
-		return err
-	}
-	for i, s := range starts {
-		isLast := !slices.ContainsFunc(starts[i+1:], func(o *Start) bool { return !o.Verdict })
-		if s.Execution.Closed.IsZero() && (s.Verdict || isLast) {
-			w.unclosed = append(w.unclosed, s)
-			continue
-		}
-		w.checked(s)
-	}
-	return nil
-}
-
-func (w *walk) checked(s *Start) {
-	w.options.Each(*s)
-	w.checker.Start(*s)
-}
-
-// conclude looks at what waits. before is what the serializer said before the
-// histories were read.
-func (w *walk) conclude(ctx context.Context, before protocol.SerializerState) error {
-	switch {
-	case w.last.closed == Succeeded:
-		w.completed(ctx, w.last)
-	case w.last.closed == Running:
-		if w.answers {
-			w.checker.Accepted(before.NextSequence)
-		} else {
-			w.checker.Unknown(w.last.firstNumber())
-		}
-		if err := w.lookAtQueue(ctx); err != nil {
-			return err
-		}
-	}
-	for _, s := range w.unclosed {
-		w.checked(s)
-	}
-	for _, one := range w.stopped {
-		if err := w.left(ctx, one); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// inDoubt are operations whose execution nobody has looked at yet: they are
-// judged where it is theirs, and wait where it is not there.
-func (w *walk) inDoubt(ctx context.Context) error {
-	for id, s := range w.doubtful {
-		described, err := w.client.DescribeWorkflowExecution(ctx, protocol.OperationWorkflowID(id), "")
-		if err != nil && !isNotFound(err) {
-			return fmt.Errorf("operation %q: %w", id, err)
-		}
-		var sequence int64
-		if memo := described.GetWorkflowExecutionInfo().GetMemo().GetFields()[protocol.SequenceMemo]; memo != nil {
-			_ = json.Unmarshal(memo.GetData(), &sequence) // another's may be anything
-		}
-		switch {
-		case w.knows(s.Sequence):
-		case err == nil && sequence == s.Sequence:
-			delete(w.doubtful, id)
-			if err := w.judge(ctx, []*Start{s}); err != nil {
-				return err
-			}
-		default:
-			w.checker.Queued(s.Ref)
-		}
-	}
-	return nil
-}
-
-// lookAtQueue tells the checker what waits. While it looks the queue moves, so
-// that it looks again where something is missing.
-func (w *walk) lookAtQueue(ctx context.Context) error {
-	for attempt := 1; ; attempt++ {
-		w.checker.Waiting()
-		if err := errors.Join(w.inDoubt(ctx), w.queue(ctx)); err != nil {
-			return err
-		}
-		if len(w.checker.missing(w.unclosed...)) == 0 || attempt == attempts {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(time.Duration(attempt) * 200 * time.Millisecond):
-		}
-		again, err := w.readRun(ctx, w.last.id)
-		if err == nil {
-			err = w.take(ctx, again)
-		}
-		if err == nil {
-			err = w.follow(ctx, again.next)
-		}
-		if err != nil {
-			return err
-		}
-	}
 }
