@@ -90,8 +90,8 @@ func (a *app) writeRecord(w io.Writer, found opclient.Found) {
 		{"request", r.RequestID},
 		{"trace", r.TraceID()},
 		{"depth", number(r.Depth)},
-		{"data", string(r.Data)},
-		{"result", string(r.Result)},
+		{"data", payload(r.Data)},
+		{"result", payload(r.Result)},
 		{"workflow", found.WorkflowID},
 	})
 	writeSource(w, found.Source)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"strconv"
@@ -44,6 +45,22 @@ func printableLines(text, indent string) string {
 		lines[i] = printable(strings.TrimRight(line, "\r"))
 	}
 	return strings.Join(lines, "\n"+indent)
+}
+
+// longestValue is how much of a payload is shown to a person, in bytes.
+const longestValue = 1000
+
+// unescaped undoes what encoding/json does for browsers. A backslash that is
+// escaped itself begins nothing.
+var unescaped = strings.NewReplacer(`\\`, `\\`, `\u003c`, "<", `\u003e`, ">", `\u0026`, "&")
+
+// payload is one as people read it; of a long one it is the beginning.
+func payload(raw json.RawMessage) string {
+	text := unescaped.Replace(string(raw))
+	if len(text) <= longestValue {
+		return text
+	}
+	return fmt.Sprintf("%s… (%d bytes; -o json shows them all)", strings.ToValidUTF8(text[:longestValue], ""), len(raw))
 }
 
 // instant is a time as people and scripts read it, empty for none.

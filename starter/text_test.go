@@ -1,10 +1,12 @@
 package main
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 )
@@ -25,6 +27,22 @@ func TestPrintable(t *testing.T) {
 	} {
 		require.Equal(t, want, printable(text))
 	}
+}
+
+func TestPayload(t *testing.T) {
+	t.Parallel()
+	for raw, want := range map[string]string{
+		"":                               "",
+		`{"n":1.50}`:                     `{"n":1.50}`,
+		`{"body":"\u003cp\u003e\u0007"}`: `{"body":"<p>\u0007"}`,
+		`{"body":"\\u003c"}`:             `{"body":"\\u003c"}`,
+	} {
+		require.Equal(t, want, payload(json.RawMessage(raw)))
+	}
+	long := payload(json.RawMessage(`"` + strings.Repeat("é", 2000) + `"`))
+	require.True(t, utf8.ValidString(long))
+	require.Less(t, len(long), 1100)
+	require.Contains(t, long, "… (4002 bytes; -o json shows them all)")
 }
 
 func TestTable(t *testing.T) {

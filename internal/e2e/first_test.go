@@ -29,13 +29,13 @@ func TestFromARunningTemporalToTheFirstOperation(t *testing.T) {
 	_, section, found := strings.Cut(string(text), `<a id="first"></a>`)
 	require.True(t, found)
 	section, _, _ = strings.Cut(section, "<a id=")
+	namespace := "seriatim-test-" + uuid.NewString()
 	script := []string{"set -e"}
 	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(section, -1) {
 		for line := range strings.Lines(block[1]) {
-			script = append(script, adapted(strings.TrimSpace(line)))
+			script = append(script, adapted(strings.TrimSpace(line), namespace+"-shop"))
 		}
 	}
-	namespace := "seriatim-test-" + uuid.NewString()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*patience)
 	defer cancel()
 	command := exec.CommandContext(ctx, "bash", "-c", strings.Join(script, "\n"))
@@ -45,17 +45,20 @@ func TestFromARunningTemporalToTheFirstOperation(t *testing.T) {
 	output, err := command.CombinedOutput()
 	require.NoError(t, err, string(output))
 	require.Contains(t, string(output), "behind second")
+	require.Contains(t, string(output), "HTTP 404")
+	require.Contains(t, string(output), "rerun of        fourth")
 	require.Eventually(t, func() bool { // the index lags
 		stdout, stderr, code := starterIn(t, namespace, "list", "--token", "customer-42", "--status", protocol.Succeeded.String(), "-o", "jsonl")
 		require.Zero(t, code, stderr)
-		return strings.Count(stdout, "\n") == 3
+		return strings.Count(stdout, "\n") == 4
 	}, patience, 300*time.Millisecond)
 }
 
 // adapted is a line of the page that a script can run: nobody sits there to press
-// Ctrl-C, or to look whether the worker has come.
-func adapted(line string) string {
-	line = strings.NewReplacer("http://127.0.0.1:8233/", "http://"+shared.HTTPAddress()+"/api/v1/system-info", "--config config.yaml", `--config "$CONFIG"`).Replace(line)
+// Ctrl-C, or to look whether the worker has come. shop is the namespace that the
+// page calls shop.
+func adapted(line, shop string) string {
+	line = strings.NewReplacer("127.0.0.1:7243", shared.HTTPAddress(), "namespaces/shop", "namespaces/"+shop, "=shop ", "="+shop+" ", "--config config.yaml", `--config "$CONFIG"`).Replace(line)
 	switch {
 	case line == "make install" || strings.HasPrefix(line, "export "):
 		return ""
@@ -63,6 +66,8 @@ func adapted(line string) string {
 		return strings.Replace(line, "bin/worker", `"$WORKER"`, 1) + " >/dev/null 2>&1 & trap \"kill $!\" EXIT"
 	case strings.HasPrefix(line, "starter doctor"):
 		return "until " + line + "; do sleep 1; done"
+	case strings.Contains(line, "--id fourth"):
+		return line + " || test $? = 3"
 	case strings.HasSuffix(line, "--watch"):
 		return "timeout --signal=INT --preserve-status 5 " + line + " || test $? = 130"
 	}
