@@ -142,6 +142,9 @@ func views(t *testing.T) map[string]string {
 // What an operator sees in Temporal's own Web UI: the lists that the docs link to,
 // a token with its queue and why it stands, an operation that waits.
 func TestWebUIShowsWhereOperationsAreAndWhy(t *testing.T) {
+	if source.Kind == embedded.KindAddress {
+		t.Skipf("%s has no Web UI, as far as is known", source)
+	}
 	server, err := embedded.Start(t.Context(), source, embedded.ServerOptions{UI: true})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, server.Stop()) })
