@@ -185,15 +185,16 @@ func TestIgnoredCancelBreaksTheLock(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, shared, workflows.Options{})
 	token := unique(t)
-	release := make(chan struct{})
+	began, release := make(chan struct{}), make(chan struct{})
 	t.Cleanup(func() { close(release) })
 	s.works = func(context.Context, activities.Request) protocol.Outcome {
+		close(began)
 		<-release
 		return protocol.Success(nil)
 	}
 	s.submit(token, []protocol.Operation{work(token, 0), operation(token, 1)})
 	id := work(token, 0).ID
-	s.becomes(id, protocol.InProgress, "")
+	<-began
 	record, err := s.ask(id, protocol.CancelUpdateName, protocol.ActionRequest{Reason: "not needed"})
 	require.NoError(t, err)
 	require.Equal(t, protocol.Canceling, record.StatusCode)

@@ -41,7 +41,7 @@ func TestTwoThousandOperationsOnOneToken(t *testing.T) {
 	require.Greater(t, s.state(token).Pages, 5)
 	_, err := c.Resume(s.ctx, all[0].ID, token, "")
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return s.state(token).Counts.Succeeded >= run }, 3*time.Minute, 200*time.Millisecond, "the state answers all the time")
+	require.Eventually(t, func() bool { return s.state(token).Counts.Succeeded >= run }, 3*patience, 200*time.Millisecond, "the state answers all the time")
 	_, err = c.Hold(s.ctx, token, time.Time{}, "enough")
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return s.state(token).Head == nil }, patience, 100*time.Millisecond)
