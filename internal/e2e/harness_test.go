@@ -157,6 +157,9 @@ func testTypes(taskQueue string) []catalogue.Type {
 			Activity: "work", CancelTimeoutSeconds: 3, Execution: catalogue.ExecutionLocal,
 			Retry: catalogue.Retry{InitialSeconds: 0.2, MaxAttempts: 3},
 		}},
+		{Key: "test.local-short", Binding: catalogue.Binding{
+			Activity: "work", Execution: catalogue.ExecutionLocal, StartToCloseSeconds: 0.5, Retry: few,
+		}},
 		{Key: "test.fixed", Restrictions: protocol.Restrictions{protocol.NoControl}, Binding: catalogue.Binding{Activity: "record"}},
 		{Key: "rollup.field", Binding: catalogue.Binding{Activity: "record"}},
 		{Key: "import", Binding: catalogue.Binding{Activity: "record"}},
