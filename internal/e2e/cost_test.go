@@ -79,7 +79,7 @@ func TestAnOperationWithoutATokenCostsTwelveEvents(t *testing.T) {
 	require.Len(t, s.history(protocol.OperationWorkflowID(o.ID), ""), 12)
 }
 
-// A local attempt is one event in place of six, two workflow tasks fewer.
+// A local attempt is one event in place of six, and no second workflow task.
 func TestAnOperationThatRunsLocallyCostsSixEvents(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, shared, workflows.Options{SearchAttributes: true})
