@@ -18,6 +18,9 @@ import (
 // work already. It must not begin another unit of work (SPEC 2.2).
 var ErrLockLost = errors.New("this attempt does not hold the operation any more")
 
+// errLocal is Commit's answer to a local attempt.
+var errLocal = errors.New("nothing keeps the checkpoint of a local attempt before its end: leave \"execution: local\" away from a type whose handler commits")
+
 // commitPatience is how long Commit waits for the server, or as long as the type's
 // heartbeat if that is shorter: after that the lock is lost anyway.
 const commitPatience = 30 * time.Second
@@ -31,7 +34,8 @@ const commitPatience = 30 * time.Second
 //
 // The error is ErrLockLost, a *protocol.FieldError as Report's, or that the server
 // did not answer in time: then too the handler stops, since it may not hold its
-// operation.
+// operation. It always fails in the local attempt of a type with "execution: local",
+// whose checkpoints nothing keeps before its end; an attempt after it can commit.
 func (r Request) Commit(ctx context.Context, p Progress) error {
 	if r.OnCommit == nil {
 		return r.Report(p)
@@ -57,6 +61,9 @@ func (p *pulse) commit(ctx context.Context, beat protocol.Heartbeat) error {
 // keeper sends one heartbeat past the SDK's throttle and waits for the answer.
 func keeper(activityCtx context.Context) func(context.Context, protocol.Heartbeat) error {
 	info := activity.GetInfo(activityCtx)
+	if info.IsLocalActivity {
+		return func(context.Context, protocol.Heartbeat) error { return errLocal }
+	}
 	patience := commitPatience
 	if info.HeartbeatTimeout > 0 {
 		patience = min(patience, info.HeartbeatTimeout)

@@ -12,6 +12,7 @@ import (
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 
+	"github.com/seriatim-go/seriatim/catalogue"
 	"github.com/seriatim-go/seriatim/internal/gone"
 	"github.com/seriatim-go/seriatim/protocol"
 )
@@ -108,6 +109,9 @@ func timesScheduled(events []*historypb.HistoryEvent) int64 {
 		Life struct {
 			Record protocol.Record `json:"record"`
 		} `json:"life"`
+		Type struct {
+			Binding catalogue.Binding `json:"binding"`
+		} `json:"type"`
 	}
 	readPayload(startArgument(events, 1), &start)
 	n := max(start.Life.Record.N, 0)
@@ -116,6 +120,12 @@ func timesScheduled(events []*historypb.HistoryEvent) int64 {
 		if scheduled != nil && !protocol.IsEngineActivity(scheduled.GetActivityType().GetName()) {
 			n++
 		}
+		if event.GetMarkerRecordedEventAttributes().GetMarkerName() == protocol.LocalMarker {
+			n++
+		}
+	}
+	if start.Type.Binding.Execution == catalogue.ExecutionLocal {
+		n = max(n, 1) // a local attempt that was lost leaves no event
 	}
 	return n
 }

@@ -36,9 +36,16 @@ func scheduled(activity string) *historypb.HistoryEvent {
 	}}
 }
 
+func marked(name string) *historypb.HistoryEvent {
+	return &historypb.HistoryEvent{Attributes: &historypb.HistoryEvent_MarkerRecordedEventAttributes{
+		MarkerRecordedEventAttributes: &historypb.MarkerRecordedEventAttributes{MarkerName: name},
+	}}
+}
+
 // SPEC 2.2: n only grows, over a rerun of an operation that left no record too.
 func TestHandlersOfARunAreCounted(t *testing.T) {
 	t.Parallel()
+	local := map[string]any{"type": map[string]any{"binding": map[string]any{"execution": "local"}}}
 	carried := map[string]any{"life": map[string]any{"record": map[string]any{"n": 4}}}
 	for name, c := range map[string]struct {
 		events []*historypb.HistoryEvent
@@ -47,6 +54,10 @@ func TestHandlersOfARunAreCounted(t *testing.T) {
 		"none of no events":                {nil, 0},
 		"none of one that never ran":       {[]*historypb.HistoryEvent{startedWith(t, "o")}, 0},
 		"each one that was scheduled":      {[]*historypb.HistoryEvent{startedWith(t, "o"), scheduled("send"), scheduled("send")}, 2},
+		"a local attempt":                  {[]*historypb.HistoryEvent{startedWith(t, "o", local), marked(protocol.LocalMarker)}, 1},
+		"a local attempt that was lost":    {[]*historypb.HistoryEvent{startedWith(t, "o", local)}, 1},
+		"a local attempt and another":      {[]*historypb.HistoryEvent{startedWith(t, "o", local), marked(protocol.LocalMarker), scheduled("send")}, 2},
+		"but no other marker":              {[]*historypb.HistoryEvent{startedWith(t, "o"), marked("SideEffect")}, 0},
 		"but the engine's own are no such": {[]*historypb.HistoryEvent{startedWith(t, "o"), scheduled("send"), scheduled(protocol.ReadCheckpointActivity)}, 1},
 		"after those of earlier runs":      {[]*historypb.HistoryEvent{startedWith(t, "o", carried), scheduled("send")}, 5},
 		"an argument of another form is 0": {[]*historypb.HistoryEvent{startedWith(t, "o", "system"), scheduled("send")}, 1},

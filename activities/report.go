@@ -28,6 +28,9 @@ type reporter struct {
 func (p reporter) run(ctx context.Context, in protocol.HandlerInput) (protocol.HandlerResult, error) {
 	info, pulse := activity.GetInfo(ctx), newPulse(ctx, in)
 	in.Fence.Attempt = info.Attempt
+	if info.IsLocalActivity {
+		in.Fence.Attempt = 0
+	}
 	stop := pulse.keepAlive(info.HeartbeatTimeout)
 	defer stop()
 	outcome := p.handler.Handle(ctx, Request{

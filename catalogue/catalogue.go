@@ -64,7 +64,21 @@ type Binding struct {
 	// default 60.
 	CancelTimeoutSeconds float64 `json:"cancelTimeoutSeconds"`
 	Retry                Retry   `json:"retry"`
+	// Execution is how the first attempt runs; "" is as every other one.
+	Execution Execution `json:"execution,omitempty"`
 }
+
+// Execution is how the first attempt of an operation runs.
+type Execution string
+
+// ExecutionLocal has the first attempt run as a local activity: within the
+// operation's first workflow task, in the process that runs it, at most
+// MaxLocalSeconds long. It is for short handlers; see docs/handlers.md.
+const ExecutionLocal Execution = "local"
+
+// MaxLocalSeconds is the longest, and default, StartToCloseSeconds of a type with
+// ExecutionLocal: the workflow task that an attempt runs in stays open meanwhile.
+const MaxLocalSeconds = 5
 
 // Workflow is one that an operation's data may name.
 type Workflow struct {
@@ -108,6 +122,8 @@ func (t Type) WithDefaults() Type {
 		// A workflow cannot be stopped half-way and go on later.
 		t.Restrictions = union(t.Restrictions, protocol.Restrictions{protocol.NoPause})
 		b.Retry.MaxAttempts = orDefault(b.Retry.MaxAttempts, 1)
+	} else if b.Execution == ExecutionLocal {
+		b.StartToCloseSeconds = orDefault(b.StartToCloseSeconds, MaxLocalSeconds)
 	} else {
 		b.StartToCloseSeconds = orDefault(b.StartToCloseSeconds, 300)
 	}
@@ -215,7 +231,7 @@ const (
 )
 
 func (b Binding) validate() error {
-	if err := b.validateTarget(); err != nil {
+	if err := errors.Join(b.validateTarget(), b.validateExecution()); err != nil {
 		return err
 	}
 	switch {
@@ -268,6 +284,26 @@ func (b Binding) validateTarget() error {
 		if w.Name == "" || slices.Contains(b.Workflows[:i], w) {
 			return fmt.Errorf("workflows[%d]: %q is empty or stands there twice", i, w.Name)
 		}
+	}
+	return nil
+}
+
+// validateExecution refuses what a local attempt cannot have: it runs where its
+// workflow does, and nothing hears from it before it ends.
+func (b Binding) validateExecution() error {
+	switch {
+	case b.Execution == "":
+		return nil
+	case b.Execution != ExecutionLocal:
+		return fmt.Errorf("execution: %q is not %q; leave it out for the regular one", b.Execution, ExecutionLocal)
+	case b.RunsWorkflow():
+		return fmt.Errorf("execution: %q is given, and a workflow runs it: only an activity can be local", b.Execution)
+	case b.TaskQueue != "":
+		return fmt.Errorf("taskQueue: %q is given, and execution %q has none: it runs in the worker of the workflows", b.TaskQueue, b.Execution)
+	case b.HeartbeatSeconds != 0:
+		return fmt.Errorf("heartbeat: %vs is given, and execution %q has none", b.HeartbeatSeconds, b.Execution)
+	case b.StartToCloseSeconds > MaxLocalSeconds:
+		return fmt.Errorf("startToClose: %vs is over %ds, the limit of execution %q", b.StartToCloseSeconds, MaxLocalSeconds, b.Execution)
 	}
 	return nil
 }

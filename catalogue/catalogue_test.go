@@ -33,6 +33,16 @@ func TestDefaults(t *testing.T) {
 	}, typed("http.request").WithDefaults())
 }
 
+func TestDefaultsOfALocalType(t *testing.T) {
+	t.Parallel()
+	c, err := New(typed("a", func(x *Type) { x.Binding.Execution = ExecutionLocal }))
+	require.NoError(t, err)
+	require.Equal(t, Binding{
+		Activity: "Send", StartToCloseSeconds: 5, CancelTimeoutSeconds: 60, Execution: ExecutionLocal,
+		Retry: Retry{MaxAttempts: 4, InitialSeconds: 1, Backoff: 2, MaxSeconds: 60},
+	}, c.Types()[0].Binding)
+}
+
 // SPEC 9.2: a workflow has no bound and no retry of its own, and is not paused.
 func TestDefaultsOfAWorkflow(t *testing.T) {
 	t.Parallel()
@@ -51,7 +61,8 @@ func TestWhatIsSetIsKept(t *testing.T) {
 		Key: "http.request", Number: 100_100, Label: "HTTP request", Restrictions: protocol.Restrictions{protocol.NoPause}, AllowToken: true,
 		Binding: Binding{
 			Activity: "Send", TaskQueue: "mail", StartToCloseSeconds: 7, HeartbeatSeconds: 2, CancelTimeoutSeconds: 5,
-			Retry: Retry{MaxAttempts: 1, InitialSeconds: 0.5, Backoff: 1, MaxSeconds: 3600, NonRetryable: []string{"NotFound"}},
+			Execution: ExecutionLocal,
+			Retry:     Retry{MaxAttempts: 1, InitialSeconds: 0.5, Backoff: 1, MaxSeconds: 3600, NonRetryable: []string{"NotFound"}},
 		},
 	}
 	require.Equal(t, set, set.WithDefaults())
@@ -108,6 +119,12 @@ func TestWrongEntriesAreRefusedByTypeKeyAndValue(t *testing.T) {
 		{"a list with one twice", `type "a": workflows[1]: "W" is empty or stands there twice`, typed("a", func(x *Type) { x.Binding = Binding{Workflows: []Workflow{{Name: "W"}, {Name: "W"}}} })},
 		{"a list with none", `type "a": workflows[0]: "" is empty`, typed("a", func(x *Type) { x.Binding = Binding{Workflows: []Workflow{{TaskQueue: "q"}}} })},
 		{"a workflow with a negative bound", `type "a": startToClose: -1s is negative`, typed("a", func(x *Type) { x.Binding = Binding{Workflow: "W", StartToCloseSeconds: -1} })},
+		{"an execution of another name", `type "a": execution: "fast" is not "local"`, typed("a", func(x *Type) { x.Binding.Execution = "fast" })},
+		{"a local workflow", `type "a": execution: "local" is given, and a workflow runs it`, typed("a", func(x *Type) { x.Binding = Binding{Workflow: "W", Execution: ExecutionLocal} })},
+		{"a local list of workflows", `type "a": execution: "local" is given, and a workflow runs it`, typed("a", func(x *Type) { x.Binding = Binding{Workflows: []Workflow{{Name: "W"}}, Execution: ExecutionLocal} })},
+		{"local on a task queue", `type "a": taskQueue: "q" is given, and execution "local" has none`, typed("a", func(x *Type) { x.Binding.Execution, x.Binding.TaskQueue = ExecutionLocal, "q" })},
+		{"local with a heartbeat", `type "a": heartbeat: 2s is given, and execution "local" has none`, typed("a", func(x *Type) { x.Binding.Execution, x.Binding.HeartbeatSeconds = ExecutionLocal, 2 })},
+		{"local for long", `type "a": startToClose: 5.5s is over 5s, the limit of execution "local"`, typed("a", func(x *Type) { x.Binding.Execution, x.Binding.StartToCloseSeconds = ExecutionLocal, 5.5 })},
 		{"negative start to close", `type "a": startToClose: -1s is negative`, typed("a", func(x *Type) { x.Binding.StartToCloseSeconds = -1 })},
 		{"start to close of no length", `type "a": startToClose: 1e-09s is not in 0.001s..315360000s`, typed("a", func(x *Type) { x.Binding.StartToCloseSeconds = 1e-9 })},
 		{"start to close of centuries", `type "a": startToClose: 1e+10s is not in`, typed("a", func(x *Type) { x.Binding.StartToCloseSeconds = 1e10 })},

@@ -48,6 +48,10 @@ const (
 	ErrTypeSuspend = "Suspend"
 )
 
+// ErrTypeNoLocalHandler is how a local attempt ends in a worker that does not have
+// its handler, or does not run it now: nothing was done.
+const ErrTypeNoLocalHandler = "NoLocalHandler"
+
 // Code is the number of a refusal or of a failure by the system, as the
 // original service has it (SPEC 3.3).
 type Code string

@@ -13,7 +13,8 @@ type Fence struct {
 	Sequence int64 `json:"sequence"`
 	// N counts how often the operation was scheduled, from 1.
 	N int64 `json:"n"`
-	// Attempt is the activity's attempt, from 1. The worker fills it in.
+	// Attempt is the activity's attempt, from 1; 0 is the local attempt, which comes
+	// before it. The worker fills it in.
 	Attempt int32 `json:"attempt"`
 }
 

@@ -93,6 +93,10 @@ const (
 	ActOnOccurrenceActivity = "ActOnOccurrence"
 )
 
+// LocalMarker is the name of the event that the SDK leaves of a local activity. The
+// only one of an operation is the local attempt of its handler.
+const LocalMarker = "LocalActivity"
+
 // IsEngineActivity says that an activity is one of the engine's own, and not the
 // handler of an operation.
 func IsEngineActivity(name string) bool {

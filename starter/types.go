@@ -55,6 +55,7 @@ type typeOutput struct {
 	Workflow     string                `json:"workflow,omitempty"`
 	Workflows    []catalogue.Workflow  `json:"workflows,omitempty"`
 	TaskQueue    string                `json:"taskQueue,omitempty"`
+	Execution    catalogue.Execution   `json:"execution,omitempty"`
 	Restrictions protocol.Restrictions `json:"restrictions,omitempty"`
 }
 
@@ -65,7 +66,7 @@ func (a *app) printTypes(types []catalogue.Type) error {
 		b := t.Binding
 		if err := results.add(typeOutput{
 			Key: t.Key, Number: t.Number, Label: t.Label, Bound: t.Bound(), Restrictions: t.Restrictions,
-			Activity: b.Activity, Workflow: b.Workflow, Workflows: b.Workflows, TaskQueue: b.TaskQueue,
+			Activity: b.Activity, Workflow: b.Workflow, Workflows: b.Workflows, TaskQueue: b.TaskQueue, Execution: b.Execution,
 		}); err != nil {
 			return err
 		}
@@ -93,6 +94,8 @@ func runBy(b catalogue.Binding) string {
 	switch {
 	case b.Workflow != "":
 		return "workflow " + b.Workflow
+	case b.Execution == catalogue.ExecutionLocal:
+		return "local activity " + b.Activity
 	case b.Activity != "":
 		return "activity " + b.Activity
 	}

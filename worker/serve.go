@@ -159,16 +159,19 @@ func newWorker(server site, s setup, gate *activities.Gate, handle bool, failed 
 		LocalActivityWorkerOnly:                !handle,
 		OnFatalError:                           first(failed),
 	})
-	workflows.Register(w, s.handlers.catalogue, workflows.Options{
+	options := workflows.Options{
 		SearchAttributes: server.searchAttributes,
 		AttributeNames:   server.names,
 		Linger:           c.Serializer.Linger,
 		MaxRunEvents:     c.Serializer.MaxRunEvents,
 		MaxRunSignals:    c.Serializer.MaxRunSignals,
-	})
-	if handle {
-		activities.Register(w, activities.Traced(s.traces.provider, gate.Guard(s.handlers.activities)))
 	}
+	if handle {
+		own := activities.Traced(s.traces.provider, gate.Guard(s.handlers.activities))
+		activities.Register(w, own)
+		options.RunLocally = activities.Local(own)
+	}
+	workflows.Register(w, s.handlers.catalogue, options)
 	return w
 }
 

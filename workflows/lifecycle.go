@@ -30,6 +30,8 @@ type Life struct {
 	Stop *Stop `json:"stop,omitempty"`
 	// RetryOn is when it is retried, where the engine does not do that.
 	RetryOn *time.Time `json:"retryOn,omitempty"`
+	// Tried is how many of the attempts of the next call a local one has used up.
+	Tried int32 `json:"tried,omitempty"`
 }
 
 // Stop is a pause, or a postponement, of an operation that runs.

@@ -374,6 +374,37 @@ func TestARetryThatDoesNotCountWaits(t *testing.T) {
 	}
 }
 
+// SPEC 6.2: a local attempt counts as one of the type's, and the wait is as between
+// any two.
+func TestALocalAttemptThatFailedIsFollowedByOthers(t *testing.T) {
+	t.Parallel()
+	details := protocol.FailureDetails{Checkpoint: json.RawMessage(`7`)}
+	locally := func(attempts int32, change ...func(*Life)) *Life {
+		l := aLife(append([]func(*Life){in(protocol.InProgress), started}, change...)...)
+		l.Type.Binding.Retry = catalogue.Retry{MaxAttempts: attempts, InitialSeconds: 0.2}
+		return l
+	}
+	l := locally(3)
+	l.LocalFailed(failedAttempt{"Busy", "busy", details}, day)
+	require.Equal(t, []any{protocol.Waiting, protocol.SuspendRetrying, "Busy"}, []any{l.Record.StatusCode, l.Record.SuspendReason, l.Record.ErrorCode})
+	require.Equal(t, []any{int32(1), 1, "7"}, []any{l.Tried, l.Record.RetryCount, string(l.Checkpoint)})
+	require.Equal(t, StepWait, l.Next(day.Add(200*time.Millisecond-1)))
+	require.Equal(t, StepRun, l.Next(day.Add(200*time.Millisecond)))
+
+	l = locally(3)
+	details.AfterSeconds = 90
+	l.LocalFailed(failedAttempt{"Busy", "busy", details}, day)
+	require.Equal(t, StepWait, l.Next(day.Add(90*time.Second-1)), "as the handler asked")
+
+	l = locally(1)
+	l.LocalFailed(failedAttempt{"Busy", "busy", details}, day)
+	require.Equal(t, []any{protocol.Failed, "Busy"}, []any{l.Record.StatusCode, l.Record.ErrorCode}, "it was the only one")
+
+	l = locally(3, in(protocol.Canceling))
+	l.LocalFailed(failedAttempt{"Busy", "busy", details}, day)
+	require.Equal(t, protocol.Canceled, l.Record.StatusCode)
+}
+
 // SPEC 3.1: postponing what is Suspended reschedules it, earlier or later.
 func TestAPostponementReplacesTheWaitForARetry(t *testing.T) {
 	t.Parallel()

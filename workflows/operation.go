@@ -17,8 +17,9 @@ type operation struct {
 	// ctx is never cancelled; a cancellation of the workflow is an event on root.
 	ctx, root workflow.Context
 
-	life  *Life
-	start OperationStart // what was decided when it was started
+	life    *Life
+	start   OperationStart // what was decided when it was started
+	defined *definitions   // has what a local attempt runs
 
 	holds      workflow.ReceiveChannel // its token is held, or no longer
 	cancelling bool                    // the workflow's own cancellation was handled
@@ -37,7 +38,7 @@ const maxTimer = 365 * 24 * time.Hour
 // only when it comes from the token's serializer or from the run before.
 func (d *definitions) Operation(root workflow.Context, submitted, system converter.RawValue) (protocol.OperationClosed, error) {
 	ctx, _ := workflow.NewDisconnectedContext(root)
-	o := &operation{ctx: ctx, root: root}
+	o := &operation{ctx: ctx, root: root, defined: d}
 	if err := o.begin(d, submitted, system); err != nil {
 		return protocol.OperationClosed{}, err
 	}

@@ -115,7 +115,7 @@ func (o *operation) workflowOptions(t target, fence protocol.Fence) workflow.Chi
 		Priority:            temporal.Priority{PriorityKey: r.Priority, FairnessKey: r.FairnessKey},
 	}
 	if b.Retry.MaxAttempts > 1 {
-		options.RetryPolicy = retryPolicy(b.Retry)
+		options.RetryPolicy = retryPolicy(b.Retry, 0)
 	}
 	return options
 }

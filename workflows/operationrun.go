@@ -22,6 +22,7 @@ func (o *operation) run() {
 	o.showStatus(protocol.InProgress)
 	scheduled := workflow.Now(o.ctx)
 	o.reportStart(scheduled)
+	local := o.mayRunLocally()
 	fence := o.life.Scheduled(scheduled)
 	workflow.SetCurrentDetails(o.ctx, o.details())
 	if o.life.Type.Binding.RunsWorkflow() {
@@ -29,9 +30,14 @@ func (o *operation) run() {
 		o.reportRun(scheduled)
 		return
 	}
+	if local && o.runLocally(fence) {
+		o.reportRun(scheduled)
+		return
+	}
 	ctx, cancel := workflow.WithCancel(workflow.WithActivityOptions(o.ctx, o.activityOptions()))
 	defer cancel()
 	o.cancelRun = cancel
+	o.life.Tried = 0 // the options have it
 	future := workflow.ExecuteActivity(ctx, o.life.Type.Binding.Activity, o.life.input(fence))
 	ended := o.awaitHandler(future)
 	o.reportRun(scheduled)
@@ -164,16 +170,17 @@ func (o *operation) activityOptions() workflow.ActivityOptions {
 		WaitForCancellation: true,
 		Summary:             summary(r.Operation),
 		Priority:            temporal.Priority{PriorityKey: r.Priority, FairnessKey: r.FairnessKey},
-		RetryPolicy:         retryPolicy(b.Retry),
+		RetryPolicy:         retryPolicy(b.Retry, o.life.Tried),
 	}
 }
 
-func retryPolicy(r catalogue.Retry) *temporal.RetryPolicy {
+// retryPolicy leaves out the attempts that were tried already.
+func retryPolicy(r catalogue.Retry, tried int32) *temporal.RetryPolicy {
 	return &temporal.RetryPolicy{
 		InitialInterval:        seconds(r.InitialSeconds),
 		BackoffCoefficient:     r.Backoff,
 		MaximumInterval:        seconds(r.MaxSeconds),
-		MaximumAttempts:        r.MaxAttempts,
+		MaximumAttempts:        r.MaxAttempts - tried,
 		NonRetryableErrorTypes: r.NonRetryable,
 	}
 }

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"context"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -35,6 +36,12 @@ type Options struct {
 	// PageBytes is how much of a long queue one page holds; default 64 KiB, at most
 	// 128 KiB. Smaller ones are for tests.
 	PageBytes int
+	// RunLocally runs one attempt of a type with catalogue.ExecutionLocal in this
+	// process, given the name of its activity: activities.Local of the handlers that
+	// the same worker has. The error of one that it does not have is an application
+	// error of type protocol.ErrTypeNoLocalHandler. nil has none, and then such
+	// attempts are regular activities. It is not recorded: what came of an attempt is.
+	RunLocally func(ctx context.Context, activity string, in protocol.HandlerInput) (protocol.HandlerResult, error)
 }
 
 func (o Options) withDefaults() Options {

@@ -33,6 +33,17 @@ func TestRecordedShapesOfTheCatalogueHaveWhatTheyAreFor(t *testing.T) {
 	has("operation-restricted", enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED, nil)
 	has("operation-restricted", enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED, nil)
 	has("serializer-restricted", enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_COMPLETED, nil)
+	local := func(e *historypb.HistoryEvent) bool {
+		return e.GetMarkerRecordedEventAttributes().GetMarkerName() == protocol.LocalMarker
+	}
+	for _, name := range []string{"operation-local", "operation-local-direct", "operation-local-retried", "operation-local-elsewhere"} {
+		has(name, enumspb.EVENT_TYPE_MARKER_RECORDED, local)
+	}
+	has("operation-local-retried", enumspb.EVENT_TYPE_TIMER_FIRED, nil)
+	for _, name := range []string{"operation-local-retried", "operation-local-elsewhere", "operation-local-again"} {
+		has(name, enumspb.EVENT_TYPE_ACTIVITY_TASK_COMPLETED, nil)
+	}
+	has("operation-local-again", enumspb.EVENT_TYPE_WORKFLOW_TASK_FAILED, nil)
 	has("event", enumspb.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED, func(e *historypb.HistoryEvent) bool {
 		return isScheduled(e, protocol.SubmitForEventActivity)
 	})

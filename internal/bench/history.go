@@ -8,6 +8,8 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 	historypb "go.temporal.io/api/history/v1"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/seriatim-go/seriatim/protocol"
 )
 
 // tally counts what is in histories.
@@ -62,10 +64,17 @@ func (s *site) readRun(ctx context.Context, workflowID, runID string, each func(
 
 // readOperation is what one operation cost, and when it ran.
 func (s *site) readOperation(ctx context.Context, id string) (t tally, at times, err error) {
+	var task time.Time // when the last workflow task began
 	err = s.readRun(ctx, id, "", func(event *historypb.HistoryEvent) {
 		t.add(event)
 		when := event.GetEventTime().AsTime()
 		switch event.GetEventType() {
+		case enumspb.EVENT_TYPE_WORKFLOW_TASK_STARTED:
+			task = when
+		case enumspb.EVENT_TYPE_MARKER_RECORDED:
+			if event.GetMarkerRecordedEventAttributes().GetMarkerName() == protocol.LocalMarker {
+				at.started, at.ended = task, when
+			}
 		case enumspb.EVENT_TYPE_ACTIVITY_TASK_STARTED:
 			at.started = when
 		case enumspb.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:

@@ -102,7 +102,7 @@ func (k kind) pollers(asked string) string {
 	switch {
 	case asked != pollersOwn:
 		return asked
-	case k == kindSeriatim:
+	case k == kindSeriatim || k == kindLocal:
 		return pollersAuto
 	}
 	return pollersFixed
@@ -111,7 +111,7 @@ func (k kind) pollers(asked string) string {
 // warmUp runs a little of everything, so that caches and connections are warm.
 func (s *site) warmUp(ctx context.Context) error {
 	warm := workload{name: "warm", tokens: 4, each: 20}
-	for _, v := range []variant{bare, plain, plainSingles, seriatim, seriatimSingles, seriatimFixed} {
+	for _, v := range []variant{bare, plain, plainSingles, seriatim, seriatimSingles, seriatimFixed, seriatimLocal} {
 		if _, err := s.run(ctx, warm, v, 0); err != nil {
 			return fmt.Errorf("warm up %s: %w", v.name, err)
 		}

@@ -90,7 +90,11 @@ func newWorkers(c client.Client, o workerOptions) ([]worker.Worker, error) {
 // seriatimWorkers are those of worker/, with its defaults.
 func seriatimWorkers(c client.Client, o workerOptions) ([]worker.Worker, error) {
 	worker.SetStickyWorkflowCacheSize(cacheSize)
-	types, err := catalogue.New(catalogue.Type{Key: operationType, Binding: catalogue.Binding{Activity: operationType}})
+	binding := catalogue.Binding{Activity: operationType}
+	if o.kind == kindLocal {
+		binding.Execution = catalogue.ExecutionLocal
+	}
+	types, err := catalogue.New(catalogue.Type{Key: operationType, Binding: binding})
 	if err != nil {
 		return nil, err
 	}
@@ -101,13 +105,14 @@ func seriatimWorkers(c client.Client, o workerOptions) ([]worker.Worker, error) 
 		MaxHeartbeatThrottleInterval:           heartbeatThrottle,
 		DisableRegistrationAliasing:            true,
 	}, o.pollers))
-	workflows.Register(operations, types, workflows.Options{SearchAttributes: true})
 	gate := activities.NewGate(types, time.Second, nil)
-	activities.Register(operations, gate.Guard(activities.Handlers{operationType: activities.HandlerFunc(
+	handlers := gate.Guard(activities.Handlers{operationType: activities.HandlerFunc(
 		func(context.Context, activities.Request) protocol.Outcome {
 			tell(handled)
 			return protocol.Success(nil)
-		})}))
+		})})
+	activities.Register(operations, handlers)
+	workflows.Register(operations, types, workflows.Options{SearchAttributes: true, RunLocally: activities.Local(handlers)})
 	engine := worker.New(c, o.kind.taskQueue()+protocol.EngineTaskQueueSuffix, withPollers(worker.Options{}, o.pollers))
 	workflows.RegisterService(engine, types)
 	activities.RegisterEngine(engine, c, activities.Rebuilder{

@@ -19,14 +19,16 @@ const (
 	kindSeriatim kind = "seriatim"
 	// kindFixed is Seriatim with the SDK's default number of pollers.
 	kindFixed kind = "seriatim-fixed"
+	// kindLocal is Seriatim with handlers that run as local activities.
+	kindLocal kind = "seriatim-local"
 )
 
-var kinds = []kind{kindBare, kindPlain, kindSeriatim, kindFixed}
+var kinds = []kind{kindBare, kindPlain, kindSeriatim, kindFixed, kindLocal}
 
 func (k kind) taskQueue() string { return "bench-" + string(k) }
 
 // ours says that it is Seriatim.
-func (k kind) ours() bool { return k == kindSeriatim || k == kindFixed }
+func (k kind) ours() bool { return k == kindSeriatim || k == kindFixed || k == kindLocal }
 
 // variant is one way to do a workload.
 type variant struct {
@@ -44,6 +46,7 @@ var (
 	seriatim        = variant{name: "seriatim", kind: kindSeriatim}
 	seriatimSingles = variant{name: "seriatim-singles", kind: kindSeriatim, singles: true}
 	seriatimFixed   = variant{name: "seriatim-fixed", kind: kindFixed}
+	seriatimLocal   = variant{name: "seriatim-local", kind: kindLocal}
 )
 
 // pair is two variants whose figures are divided.
@@ -57,6 +60,9 @@ var pairs = []pair{
 	{seriatim, plainSingles},
 	{seriatim, bare},
 	{seriatimFixed, seriatim},
+	{seriatimLocal, seriatim},
+	{seriatimLocal, plain},
+	{seriatimLocal, bare},
 }
 
 // workload is what is submitted, and how.
@@ -76,15 +82,15 @@ type workload struct {
 var workloads = []workload{
 	{
 		name: "one-100", what: "one token, 100 operations", tokens: 1, each: 100,
-		variants: []variant{bare, plain, plainSingles, seriatim, seriatimSingles},
+		variants: []variant{bare, plain, plainSingles, seriatim, seriatimSingles, seriatimLocal},
 	},
 	{
 		name: "one-500", what: "one token, 500 operations", tokens: 1, each: 500,
-		variants: []variant{plain, seriatim},
+		variants: []variant{plain, seriatim, seriatimLocal},
 	},
 	{
 		name: "tokens-50x20", what: "50 tokens, 20 operations each", tokens: 50, each: 20,
-		variants: []variant{bare, plain, plainSingles, seriatim, seriatimSingles},
+		variants: []variant{bare, plain, plainSingles, seriatim, seriatimSingles, seriatimLocal},
 	},
 	{
 		name: "pollers-50x20", what: "the same with pollers by demand and with a fixed few", tokens: 50, each: 20,
@@ -92,19 +98,19 @@ var workloads = []workload{
 	},
 	{
 		name: "free-1000", what: "1,000 operations without a token", each: 1000,
-		variants: []variant{bare, seriatim},
+		variants: []variant{bare, seriatim, seriatimLocal},
 	},
 	{
 		name: "idle", what: "an idle token gets one operation, 40 times", tokens: 1, each: 40, paced: true,
-		variants: []variant{plain, seriatim, bare},
+		variants: []variant{plain, seriatim, seriatimLocal, bare},
 	},
 	{
 		name: "fresh", what: "a token gets its first operation, 40 times", tokens: 40, each: 1, paced: true,
-		variants: []variant{plain, seriatim, bare},
+		variants: []variant{plain, seriatim, seriatimLocal, bare},
 	},
 	{
 		name: "backlog-500", what: "500 operations on one token while no worker is up, then drained", tokens: 1, each: 500, backlog: true,
-		variants: []variant{plain, plainSingles, seriatim, seriatimSingles},
+		variants: []variant{plain, plainSingles, seriatim, seriatimSingles, seriatimLocal},
 	},
 }
 

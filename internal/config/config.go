@@ -149,6 +149,8 @@ type Type struct {
 	Heartbeat     time.Duration `mapstructure:"heartbeat"`
 	CancelTimeout time.Duration `mapstructure:"cancelTimeout"`
 	Retry         Retry         `mapstructure:"retry"`
+	// Execution "local" has the first attempt run in the operation's workflow task.
+	Execution string `mapstructure:"execution"`
 }
 
 // Event is a handler that is registered for events: Type, or what runs it.
@@ -169,6 +171,7 @@ type Event struct {
 	Heartbeat     time.Duration `mapstructure:"heartbeat"`
 	CancelTimeout time.Duration `mapstructure:"cancelTimeout"`
 	Retry         Retry         `mapstructure:"retry"`
+	Execution     string        `mapstructure:"execution"`
 }
 
 // Workflow is one that an operation's data may name.

@@ -130,6 +130,23 @@ types:
 	}}, cat.Types())
 }
 
+func TestTypesAndHandlersMayRunLocally(t *testing.T) {
+	t.Parallel()
+	c, err := load(t, `
+types:
+  - {key: a.b, activity: doAB, execution: local, startToClose: 2s}
+events:
+  - {name: n, activity: notify, execution: local}
+`, nil)
+	require.NoError(t, err)
+	cat, err := c.Catalogue()
+	require.NoError(t, err)
+	bound, _ := cat.Lookup("a.b")
+	handler, _ := cat.Lookup("event.n")
+	require.Equal(t, []any{catalogue.ExecutionLocal, 2.0}, []any{bound.Binding.Execution, bound.Binding.StartToCloseSeconds})
+	require.Equal(t, []any{catalogue.ExecutionLocal, 5.0}, []any{handler.Binding.Execution, handler.Binding.StartToCloseSeconds})
+}
+
 // SPEC 9.1, 9.2: original types are bound by key or number, own ones restricted.
 func TestTypesAreBoundAndRestricted(t *testing.T) {
 	t.Parallel()

@@ -155,7 +155,7 @@ func (c Config) build() (*catalogue.Catalogue, error) {
 func (e Event) handler() catalogue.EventHandler {
 	runs := Type{
 		Activity: e.Activity, Workflow: e.Workflow, TaskQueue: e.TaskQueue,
-		StartToClose: e.StartToClose, Heartbeat: e.Heartbeat, CancelTimeout: e.CancelTimeout, Retry: e.Retry,
+		StartToClose: e.StartToClose, Heartbeat: e.Heartbeat, CancelTimeout: e.CancelTimeout, Retry: e.Retry, Execution: e.Execution,
 	}
 	return catalogue.EventHandler{
 		Name: e.Name, MessageName: e.Message, PrimaryEntityType: e.Entity, DependencyToken: e.Token,
@@ -184,6 +184,7 @@ func (t Type) entry() catalogue.Type {
 				MaxSeconds:     t.Retry.Max.Seconds(),
 				NonRetryable:   t.Retry.NonRetryable,
 			},
+			Execution: catalogue.Execution(t.Execution),
 		},
 	}
 	for _, w := range t.Workflows {

@@ -96,6 +96,27 @@ func (s *site) eventsOf(id string) int {
 	return n
 }
 
+// A local attempt is one event in place of six, and no second workflow task.
+func TestAnOperationThatRunsLocallyCostsSixEvents(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, shared, workflows.Options{SearchAttributes: true})
+	token := unique(t)
+	local := operation(token, 0)
+	local.OperationType = localType
+	s.submit(token, local)
+	s.untilClosed(local.ID)
+	require.Len(t, s.history(protocol.OperationWorkflowID(local.ID), ""), 6)
+
+	free := operation(unique(t), 0)
+	free.OperationType, free.DependencyToken = localType, ""
+	_, err := s.client().Submit(s.ctx, free)
+	require.NoError(t, err)
+	s.untilClosed(free.ID)
+	require.Len(t, s.history(protocol.OperationWorkflowID(free.ID), ""), 7, "with how it is bound")
+	require.Equal(t, 1, s.attempts(local.ID))
+	require.Equal(t, 1, s.attempts(free.ID))
+}
+
 // maxRunConstant is what a run may cost besides its operations: its start, its
 // settings, its end, and in a chain's first run the search attribute, and a
 // workflow task and a page or so for signals that come before the first operation

@@ -60,7 +60,7 @@ func newTarget(t *testing.T, work time.Duration) *target {
 		fence := strings.Split(q.Header.Get(activities.FenceHeader), ".")
 		seen := request{
 			ID: q.Header.Get(activities.IdempotencyKeyHeader), Token: strings.TrimPrefix(q.URL.Path, "/"),
-			Attempt: fence[len(fence)-1], Start: time.Now(),
+			Attempt: strings.Join(fence[1:], "."), Start: time.Now(),
 		}
 		time.Sleep(work)
 		seen.End = time.Now()
@@ -146,10 +146,20 @@ types:
 // several times, loses nothing, and nothing overtakes.
 func TestKilledWorkerLosesNothing(t *testing.T) {
 	t.Parallel()
+	for name, config := range map[string]string{"regular": crashConfig, "local": crashConfig + "    execution: local\n"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			killWorkers(t, config)
+		})
+	}
+}
+
+func killWorkers(t *testing.T, config string) {
+	t.Helper()
 	const tokens, each, kills = 5, 20, 4
 	r := newTarget(t, 30*time.Millisecond)
 	queue := unique(t)
-	config := fmt.Sprintf(crashConfig, queue, r.URL)
+	config = fmt.Sprintf(config, queue, r.URL)
 	temporal := dial(t, shared.Namespace())
 	c := opclient.New(temporal, opclient.Options{TaskQueue: queue})
 

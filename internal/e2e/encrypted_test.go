@@ -39,6 +39,7 @@ http:
       baseURL: %s
 types:
   - {key: http.request, activity: http.request, startToClose: 30s, heartbeat: 2s, retry: {initial: 100ms, max: 1s, maxAttempts: 20}}
+  - {key: http.local, activity: http.request, execution: local}
 `
 
 // secretly is a service in a namespace of its own whose payloads are encrypted.
@@ -169,15 +170,21 @@ func TestEncryptedOperationsAreNowhereInTheOpen(t *testing.T) {
 	t.Parallel()
 	s := newSecretly(t, keyFile(t, "a"))
 	token := unique(t)
-	output, code := s.submit(token, "good", "echo", "--wait", "-o", "json")
-	require.Zero(t, code, output)
-	require.Contains(t, s.ok("show", "good", "-o", "json"), canary, "its result is read with the key")
-	output, code = s.submit(token, "refused", "refuse", "--wait")
-	require.Equal(t, 3, code, output)
-	require.Contains(t, s.ok("show", "refused"), "HTTP 400")
+	for _, local := range []bool{false, true} {
+		good, refused, more := "good", "refused", []string{"--wait"}
+		if local {
+			good, refused, more = "good-local", "refused-local", append(more, "--type", "http.local")
+		}
+		output, code := s.submit(token, good, "echo", more...)
+		require.Zero(t, code, output)
+		require.Contains(t, s.ok("show", good, "-o", "json"), canary, "its result is read with the key")
+		output, code = s.submit(token, refused, "refuse", more...)
+		require.Equal(t, 3, code, output)
+		require.Contains(t, s.ok("show", refused), "HTTP 400")
+	}
 	s.eventually("refused", "list", "--status", "failed", "-o", "json")
 
-	_, code = s.submit(token, "slow", "slow")
+	_, code := s.submit(token, "slow", "slow")
 	require.Zero(t, code)
 	s.eventually("InProgress", "show", "slow")
 	s.ok("pause", "slow", "--reason", "because "+canary)

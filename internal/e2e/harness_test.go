@@ -61,12 +61,17 @@ type site struct {
 	runs   []interval
 	// handle decides how a run ends; nil succeeds at once.
 	handle func(context.Context, protocol.HandlerInput) (protocol.HandlerResult, error)
-	// works is the handler of workType; nil succeeds at once.
+	// withoutLocal has a worker that is started from then on run nothing locally.
+	withoutLocal bool
+	// works is the handler of workType and localType; nil succeeds at once.
 	works func(context.Context, activities.Request) protocol.Outcome
 }
 
 // workType is handled by a Handler, as those of a team are.
 const workType = "test.work"
+
+// localType is that handler's too, as a local activity.
+const localType = "test.local"
 
 func (s *site) work(ctx context.Context, r activities.Request) protocol.Outcome {
 	s.mu.Lock()
@@ -133,10 +138,15 @@ func (s *site) startWorker() {
 	require.NoError(s.t, err)
 	options := worker.Options{WorkerStopTimeout: 5 * time.Second}
 	operations := worker.New(s.Client, s.taskQueue, options)
-	workflows.Register(operations, cat, s.options)
+	handlers := activities.Handlers{"work": activities.HandlerFunc(s.work)}
+	o := s.options
+	if !s.withoutLocal {
+		o.RunLocally = activities.Local(handlers)
+	}
+	workflows.Register(operations, cat, o)
 	operations.RegisterWorkflowWithOptions(fulfil, workflow.RegisterOptions{Name: "fulfil"})
 	operations.RegisterActivityWithOptions(s.record, activity.RegisterOptions{Name: "record"})
-	activities.Register(operations, activities.Handlers{"work": activities.HandlerFunc(s.work)})
+	activities.Register(operations, handlers)
 	engine := worker.New(s.Client, s.taskQueue+protocol.EngineTaskQueueSuffix, options)
 	activities.RegisterEngine(engine, s.Client, activities.Rebuilder{
 		Rebuild: workflows.RebuildToken, LookedBack: workflows.RunLookedBack, KeepInPages: workflows.KeepInPages,
@@ -156,6 +166,13 @@ func testTypes(taskQueue string) []catalogue.Type {
 		{Key: "test.record", Binding: catalogue.Binding{Activity: "record"}},
 		{Key: workType, Binding: catalogue.Binding{
 			Activity: "work", HeartbeatSeconds: 1, CancelTimeoutSeconds: 3, Retry: catalogue.Retry{InitialSeconds: 0.2},
+		}},
+		{Key: localType, Binding: catalogue.Binding{
+			Activity: "work", CancelTimeoutSeconds: 3, Execution: catalogue.ExecutionLocal,
+			Retry: catalogue.Retry{InitialSeconds: 0.2, MaxAttempts: 3},
+		}},
+		{Key: "test.local-short", Binding: catalogue.Binding{
+			Activity: "work", Execution: catalogue.ExecutionLocal, StartToCloseSeconds: 0.5, Retry: few,
 		}},
 		{Key: "test.fixed", Restrictions: protocol.Restrictions{protocol.NoControl}, Binding: catalogue.Binding{Activity: "record"}},
 		{Key: "rollup.field", Binding: catalogue.Binding{Activity: "record"}},

@@ -25,6 +25,7 @@ http:
 types:
   - {key: http.request, activity: http.request, startToClose: 5s, heartbeat: 2s}
   - {key: test.other, activity: http.request, startToClose: 5s, heartbeat: 2s}
+  - {key: test.local, activity: http.request, execution: local}
   - {key: test.elsewhere, activity: elsewhere, taskQueue: %q}
 `
 
@@ -112,6 +113,7 @@ func TestServiceIsStoppedAndStarted(t *testing.T) {
 		return len(s.target.all()) == before
 	}, patience, time.Millisecond)
 	elsewhere := s.submit(token+"-e", 1, "test.elsewhere")
+	local := s.submit(token+"-l", 0, "test.local")
 	unwanted := s.submit(token, n, "http.request")
 	record, err := s.client.Cancel(t.Context(), unwanted.ID, token, "not needed")
 	require.NoError(t, err, "actions go on being taken")
@@ -127,12 +129,15 @@ func TestServiceIsStoppedAndStarted(t *testing.T) {
 	require.Contains(t, s.cli.ok("service", "start"), "nothing is stopped")
 	s.succeeds(last)
 	s.succeeds(elsewhere)
+	s.succeeds(local)
 	var wanted, came []string
 	for i := range n {
 		wanted = append(wanted, operation(token, i).ID)
 	}
 	for _, r := range s.target.all() {
-		came = append(came, r.ID)
+		if r.Token == token {
+			came = append(came, r.ID)
+		}
 	}
 	require.Equal(t, wanted, came, "in order, each once")
 }
@@ -142,11 +147,21 @@ func TestServiceIsStoppedAndStarted(t *testing.T) {
 // told when it is over, well before it would ask again by itself.
 func TestOneTypeIsStoppedWithoutAWorker(t *testing.T) {
 	t.Parallel()
+	for _, key := range []protocol.TypeRef{"test.other", "test.local"} {
+		t.Run(string(key), func(t *testing.T) {
+			t.Parallel()
+			stopOneType(t, key)
+		})
+	}
+}
+
+func stopOneType(t *testing.T, key protocol.TypeRef) {
+	t.Helper()
 	s := newStoppable(t)
-	require.NoError(t, s.client.StopService(t.Context(), "test.other", "blocked"))
+	require.NoError(t, s.client.StopService(t.Context(), key, "blocked"))
 	require.Contains(t, s.cli.ok("service", "status"), "nothing is stopped")
 	token := unique(t)
-	stopped := s.submit(token, 0, "test.other")
+	stopped := s.submit(token, 0, key)
 	behind := s.submit(token, 1, "http.request")
 	startProcess(t, shared, s.config)
 	s.succeeds(s.submit(token+"-b", 0, "http.request"))
@@ -155,9 +170,9 @@ func TestOneTypeIsStoppedWithoutAWorker(t *testing.T) {
 		return err == nil && found.ErrorCode == protocol.CodeStopped && found.SuspendReason == protocol.SuspendRetrying
 	}, patience, 100*time.Millisecond)
 	require.Len(t, s.target.all(), 1, "only the other type's")
-	require.Contains(t, s.cli.ok("service", "status", "--task-queue", s.queue, "-o", "json"), `"operationType": "test.other"`)
+	require.Contains(t, s.cli.ok("service", "status", "--task-queue", s.queue, "-o", "json"), fmt.Sprintf(`"operationType": %q`, key))
 
-	require.Contains(t, s.cli.ok("service", "start", "--type", "test.other"), "nothing is stopped")
+	require.Contains(t, s.cli.ok("service", "start", "--type", string(key)), "nothing is stopped")
 	s.succeeds(stopped)
 	s.succeeds(behind)
 	found, err := s.client.Get(t.Context(), stopped.ID, token)

@@ -1,12 +1,14 @@
 package record
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/seriatim-go/seriatim/catalogue"
@@ -62,6 +64,36 @@ var catalogueShapes = []shape{
 		s.cancelQueued(2) // refused without a trace
 		s.update(s.token(), protocol.CancelAllUpdateName, "", protocol.TokenRequest{Reason: "not needed"})
 		s.keepClosed()
+	}},
+	{name: "operation-local", play: func(s *stage) {
+		s.submit(s.ofType(localType, 1, `1`))
+		s.until(func(state protocol.SerializerState) bool { return state.Counts.Succeeded == 1 })
+		s.keepOperation(1)
+	}},
+	{name: "operation-local-direct", play: func(s *stage) {
+		s.start(s.ofType(localType, 1, `1`))
+		s.keepOperation(1)
+	}},
+	{name: "operation-local-retried", play: func(s *stage) {
+		s.failsFirst(temporal.NewApplicationError("busy", protocol.ErrTypeRetry, protocol.FailureDetails{Checkpoint: json.RawMessage(`7`)}))
+		s.start(s.ofType(localType, 1, `1`))
+		s.keepOperation(1)
+	}},
+	{name: "operation-local-elsewhere", play: func(s *stage) {
+		s.failsFirst(temporal.NewNonRetryableApplicationError("not here", protocol.ErrTypeNoLocalHandler, nil))
+		s.start(s.ofType(localType, 1, `1`))
+		s.keepOperation(1)
+	}},
+	{name: "operation-local-again", play: func(s *stage) {
+		id, calls := protocol.OperationWorkflowID(s.op(1).ID), 0
+		s.handle = func(context.Context, protocol.HandlerInput) error {
+			if calls++; calls == 1 {
+				return s.SignalWorkflow(s.ctx, id, "", "another", nil)
+			}
+			return nil
+		}
+		s.start(s.ofType(localType, 1, `1`))
+		s.keepOperation(1)
 	}},
 	{name: "event", play: func(s *stage) {
 		_, err := s.ExecuteWorkflow(s.ctx, client.StartWorkflowOptions{ID: protocol.EventWorkflowID(s.name), TaskQueue: s.name},

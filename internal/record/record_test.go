@@ -74,13 +74,19 @@ func (s *stage) startWorker() {
 	binding := catalogue.Binding{Activity: "record", Retry: catalogue.Retry{MaxAttempts: 2, InitialSeconds: 0.1}}
 	heartbeats := binding
 	heartbeats.HeartbeatSeconds, heartbeats.CancelTimeoutSeconds = 1, 1
-	types := []catalogue.Type{{Key: "test.record", Binding: binding}, {Key: "test.heartbeats", Binding: heartbeats}}
+	locally := binding
+	locally.Execution = catalogue.ExecutionLocal
+	types := []catalogue.Type{
+		{Key: "test.record", Binding: binding}, {Key: "test.heartbeats", Binding: heartbeats}, {Key: localType, Binding: locally},
+	}
 	cat, err := catalogue.New(append(types, catalogueTypes...)...)
 	require.NoError(s.t, err)
 	cat, err = cat.WithEvents(catalogue.EventHandler{Name: "audit", MessageName: "update", Binding: binding})
 	require.NoError(s.t, err)
 	operations := worker.New(s.Client, s.name, worker.Options{Identity: identity})
-	workflows.Register(operations, cat, s.options)
+	o := s.options
+	o.RunLocally = s.recordLocally
+	workflows.Register(operations, cat, o)
 	operations.RegisterWorkflowWithOptions(waits, workflow.RegisterOptions{Name: "waits"})
 	operations.RegisterActivityWithOptions(s.record, activity.RegisterOptions{Name: "record"})
 	engine := worker.New(s.Client, s.name+protocol.EngineTaskQueueSuffix, worker.Options{Identity: identity})
@@ -105,6 +111,14 @@ func (s *stage) record(ctx context.Context, in protocol.HandlerInput) (result pr
 		err = s.handle(ctx, in)
 	}
 	return result, err
+}
+
+// localType has the first attempt of test.record as a local activity.
+const localType = "test.local"
+
+// recordLocally is record as a local activity.
+func (s *stage) recordLocally(ctx context.Context, _ string, in protocol.HandlerInput) (protocol.HandlerResult, error) {
+	return s.record(ctx, in)
 }
 
 // token is the workflow id of the shape's serializer.

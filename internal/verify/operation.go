@@ -22,6 +22,7 @@ type life struct {
 	calls   map[int64]int
 	updates map[int64]*updatepb.Request
 	nextRun string
+	task    time.Time // when the last workflow task began
 }
 
 // lockBrokenCode is the errorCode of an operation whose lock was broken.
@@ -48,6 +49,10 @@ func (l *life) read(event *historypb.HistoryEvent) {
 			l.updated(l.updates[a.GetAcceptedEventId()])
 		}
 		delete(l.updates, a.GetAcceptedEventId())
+	case enumspb.EVENT_TYPE_WORKFLOW_TASK_STARTED:
+		l.task = at
+	case enumspb.EVENT_TYPE_MARKER_RECORDED:
+		l.ranLocally(event.GetMarkerRecordedEventAttributes(), at)
 	case enumspb.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
 		l.scheduled(event, at)
 	case enumspb.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
@@ -116,6 +121,14 @@ func (l *life) scheduled(event *historypb.HistoryEvent, at time.Time) {
 		return
 	}
 	l.called(event.GetEventId(), at)
+}
+
+// ranLocally notes a call of the handler that ran within a workflow task.
+func (l *life) ranLocally(a *historypb.MarkerRecordedEventAttributes, at time.Time) {
+	if a.GetMarkerName() != protocol.LocalMarker || a.GetFailure().GetApplicationFailureInfo().GetType() == protocol.ErrTypeNoLocalHandler {
+		return
+	}
+	l.x.Calls = append(l.x.Calls, Call{Scheduled: l.task, Closed: at, NotBefore: l.notBefore, Held: l.held})
 }
 
 func (l *life) called(event int64, at time.Time) {
