@@ -92,7 +92,7 @@ func (c *caretaker) tend(ctx context.Context, token string, state protocol.Seria
 	const again = "-again"
 	switch failure := state.Failure; {
 	case failure == nil:
-	case strings.HasSuffix(failure.OperationID, again) || failure.Sequence%2 == 0:
+	case strings.HasSuffix(failure.OperationID, again) || failure.Sequence%2 == 0 || isOccurrence(failure.OperationID):
 		c.request(ctx, ask{Verb: protocol.SkipUpdateName, Token: token})
 	default:
 		c.request(ctx, ask{Verb: protocol.RerunUpdateName, ID: failure.OperationID, Token: token, NewID: failure.OperationID + again})
@@ -109,6 +109,13 @@ func (c *caretaker) tend(ctx context.Context, token string, state protocol.Seria
 	if c.finishing.Load() && state.Policy.OnFailure != "" {
 		c.request(ctx, ask{Verb: protocol.SetPolicyUpdateName, Token: token, Policy: protocol.ContinueOnFailure})
 	}
+}
+
+// isOccurrence says that the operation is one of a recurrence: that makes the next
+// by itself.
+func isOccurrence(id string) bool {
+	_, _, ok := protocol.ParseOccurrenceID(id)
+	return ok
 }
 
 // request asks once, and writes down when and what came of it.

@@ -1,0 +1,33 @@
+//go:build unix
+
+package main
+
+import (
+	"context"
+	"io"
+	"path/filepath"
+
+	"github.com/seriatim-go/seriatim/internal/services"
+)
+
+// historyShards are as good as hosts for what must not depend on there being one.
+const historyShards = 4
+
+// cluster is the server of docker-compose.yml on PostgreSQL.
+type cluster struct{ *services.Cluster }
+
+func startCluster(ctx context.Context, folder string, progress io.Writer) (server, database, error) {
+	programs, err := services.BuildPrograms(ctx, filepath.Join(folder, "programs"), progress)
+	if err != nil {
+		return nil, nil, err
+	}
+	c, err := services.Start(ctx, programs, historyShards, folder, progress)
+	if err != nil {
+		return nil, nil, err
+	}
+	return cluster{c}, c.Postgres, nil
+}
+
+func (c cluster) Kill() { c.KillServer() }
+
+func (c cluster) Start(ctx context.Context) error { return c.StartServer(ctx) }
