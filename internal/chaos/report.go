@@ -32,12 +32,14 @@ type report struct {
 	Canceled     int       `json:"canceled"`   // operations that ended so
 	Postponed    int       `json:"postponed"`  // operations that had to wait
 	// What was asked for and acknowledged.
-	Paused      int `json:"paused"`
-	Resumed     int `json:"resumed"`
-	Held        int `json:"held"`
-	Released    int `json:"released"`
-	Skipped     int `json:"skipped"`
-	Reruns      int `json:"reruns"`
+	Paused   int `json:"paused"`
+	Resumed  int `json:"resumed"`
+	Held     int `json:"held"`
+	Released int `json:"released"`
+	Skipped  int `json:"skipped"`
+	Reruns   int `json:"reruns"`
+	// How operations were run.
+	Flows       int `json:"flows"`      // operations of the type that a workflow runs
 	Deliveries  int `json:"deliveries"` // requests of the type that sends over HTTP
 	Recurrences int `json:"recurrences"`
 	Occurrences int `json:"occurrences"` // of all recurrences
@@ -103,6 +105,9 @@ func (r *report) countOperations(c *checker) {
 		if !s.acknowledged.IsZero() {
 			if !acknowledged[s.ID] && s.Count > 0 {
 				r.Recurrences++
+			}
+			if !acknowledged[s.ID] && s.Type == flowType {
+				r.Flows++
 			}
 			acknowledged[s.ID] = true
 			if s.PostponeUntil != nil && s.PostponeUntil.After(s.called) {
