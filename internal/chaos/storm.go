@@ -9,12 +9,18 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"go.temporal.io/api/workflowservice/v1"
+
+	"github.com/seriatim-go/seriatim/protocol"
 )
 
 const (
-	// settleTimeout is how long everything that was acknowledged may take to end
-	// once the faults are over (I10).
+	// settleTimeout is how long nothing may end, once the faults are over, while
+	// something is unfinished (I10).
 	settleTimeout = 90 * time.Second
+	// slack is what a busy machine may take beyond the limit until all has ended.
+	slack = 5 * time.Minute
 	// leastObserveTime is kept back for the start, and for reading what happened;
 	// it is more where there is more to read.
 	leastObserveTime = 60 * time.Second
@@ -36,7 +42,7 @@ func storm(ctx context.Context, o options, progress io.Writer) (r *report, err e
 	if o.long {
 		whole = context.WithoutCancel(ctx)
 	}
-	bounded, cancel := context.WithTimeout(whole, o.limit)
+	bounded, cancel := context.WithTimeout(whole, o.limit+slack)
 	defer cancel()
 	_, _ = fmt.Fprintf(progress, "Seed %d, logs in %s\n", o.seed, folder)
 	s, err := openSite(bounded, o, folder, progress)
@@ -78,7 +84,7 @@ func (s *site) run(ctx, wanted context.Context, o options, progress io.Writer) (
 	window := o.limit - settleTimeout - o.observeTime()
 	p := newPlan(o, window)
 	begin := time.Now()
-	until := begin.Add(window + settleTimeout/2)
+	until := begin.Add(window + slack/2)
 	if err := s.startSubmitters(p, begin, until); err != nil {
 		return nil, err
 	}
@@ -90,7 +96,9 @@ func (s *site) run(ctx, wanted context.Context, o options, progress io.Writer) (
 		return nil, err
 	}
 	s.inflict(wanted, p.Faults, begin, progress)
-	err = s.settle(ctx, wanted, caretaker, begin, progress)
+	settling, give := context.WithDeadline(ctx, begin.Add(window+settleTimeout+slack))
+	defer give()
+	err = s.settle(settling, wanted, caretaker, begin, progress)
 	stop()
 	<-caretaker.done
 	if err != nil {
@@ -100,10 +108,9 @@ func (s *site) run(ctx, wanted context.Context, o options, progress io.Writer) (
 	return s.judge(ctx, o, wanted.Err() != nil, progress)
 }
 
-// settle waits, with the faults over, until the submitters are done and nothing
-// runs any more.
+// settle waits, with the faults over, until the submitters are done, and nothing
+// runs any more or nothing ends any more.
 func (s *site) settle(ctx, wanted context.Context, caretaker *caretaker, begin time.Time, progress io.Writer) error {
-	over := time.Now()
 	_, _ = fmt.Fprintf(progress, "%6.1f s  the faults are over\n", time.Since(begin).Seconds())
 	s.reviveWorkers()
 	for _, p := range s.submitters {
@@ -117,13 +124,17 @@ func (s *site) settle(ctx, wanted context.Context, caretaker *caretaker, begin t
 		}
 	}
 	caretaker.finishing.Store(true)
-	for time.Since(over) < settleTimeout {
+	ended, since := int64(-1), time.Now()
+	for time.Since(since) < settleTimeout && pause(ctx, time.Second) {
 		running, err := s.list(ctx, "ExecutionStatus = 'Running'")
 		if err == nil && len(running) == 0 {
 			return nil
 		}
-		if !pause(ctx, time.Second) {
-			return ctx.Err()
+		closed, err := s.temporal.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{
+			Query: "ExecutionStatus != 'Running' AND WorkflowType = " + protocol.QuoteForQuery(protocol.OperationWorkflow),
+		})
+		if err == nil && closed.GetCount() != ended {
+			ended, since = closed.GetCount(), time.Now()
 		}
 	}
 	return nil
