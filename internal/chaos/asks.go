@@ -76,6 +76,8 @@ func (s *submitter) askFor(ctx context.Context, a ask, until *time.Time) (protoc
 	switch a.Verb {
 	case protocol.PauseUpdateName:
 		record, err = s.client.Pause(bounded, a.ID, a.Token, reason)
+	case protocol.CancelUpdateName:
+		record, err = s.client.Cancel(bounded, a.ID, a.Token, reason)
 	case protocol.ResumeUpdateName:
 		record, err = s.client.Resume(bounded, a.ID, a.Token, reason)
 	case protocol.PostponeUpdateName:

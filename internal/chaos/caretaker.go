@@ -24,6 +24,7 @@ type caretaker struct {
 	site      *site
 	steps     int
 	finishing atomic.Bool // policies are put back, too
+	ending    atomic.Bool // what recurs is cancelled, too
 	done      chan struct{}
 }
 
@@ -66,6 +67,9 @@ func (c *caretaker) tendOperations(ctx context.Context) {
 		reason := found.Record.SuspendReason
 		if err == nil && (reason == protocol.SuspendPaused || reason == protocol.SuspendError) {
 			c.request(ctx, ask{Verb: protocol.ResumeUpdateName, ID: id, Token: found.Record.DependencyToken})
+		}
+		if err == nil && reason == protocol.SuspendNextOccurrence && c.ending.Load() {
+			c.request(ctx, ask{Verb: protocol.CancelUpdateName, ID: id, Token: found.Record.DependencyToken})
 		}
 	}
 }

@@ -269,6 +269,11 @@ func TestCheckFindsEachViolation(t *testing.T) {
 			e.recur()
 			e.executions = e.executions[:3]
 		}, []int{1}},
+		{"recurs, and was cancelled before it occurred", func(e *evidence) {
+			e.recur()
+			e.executions = e.executions[:3]
+			e.executions[2].status = "Canceled"
+		}, nil},
 		{"occurred too often", func(e *evidence) {
 			e.recur()
 			e.occurrence(3, 600, 700)

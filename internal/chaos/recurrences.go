@@ -63,7 +63,8 @@ func (c *checker) checkRecurrences() {
 
 // checkOccurrences judges those of one recurrence, by their start.
 func (c *checker) checkOccurrences(s submitted, list []execution) {
-	if len(list) == 0 && len(c.executionsOf[s.ID]) > 0 {
+	canceled := func(x execution) bool { return x.status == "Canceled" }
+	if own := c.executionsOf[s.ID]; len(list) == 0 && len(own) > 0 && !slices.ContainsFunc(own, canceled) {
 		c.add(1, "%s recurs and has no occurrence", s.ID)
 	}
 	if len(list) > s.Count {

@@ -124,6 +124,7 @@ func (s *site) settle(ctx, wanted context.Context, caretaker *caretaker, begin t
 		}
 	}
 	caretaker.finishing.Store(true)
+	caretaker.ending.Store(wanted.Err() != nil)
 	ended, since := int64(-1), time.Now()
 	for time.Since(since) < settleTimeout && pause(ctx, time.Second) {
 		running, err := s.list(ctx, "ExecutionStatus = 'Running'")
