@@ -17,7 +17,7 @@ import (
 // 500 kills of workers, 100 of the server and 20,000 operations.
 var longSizes = map[string]string{
 	"operations": "4200", "tokens": "40", "worker-kills": "105", "server-kills": "21",
-	"wire-cuts": "20", "wire-stalls": "20", "service-stops": "12", "recurrences": "20", "limit": "35m",
+	"wire-cuts": "20", "wire-stalls": "20", "service-stops": "12", "recurrences": "20", "limit": "30m",
 }
 
 // makeLong sets what was not given.

@@ -118,10 +118,10 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	set.IntVar(&o.backendEnds, "backend-ends", 5, "with --db postgres: how often a database connection of the server is ended")
 	set.IntVar(&o.backendKills, "backend-kills", 3, "with --db postgres: how often a database process is killed with -9, and the database recovers")
 	set.IntVar(&o.workers, "workers", 3, "how many worker processes run")
-	set.DurationVar(&o.limit, "limit", 5*time.Minute, "how long it may take in all, at least 3m; up to 5m more where the machine is busy")
+	set.DurationVar(&o.limit, "limit", 5*time.Minute, "how long it may take in all, at least 3m; up to 10m more where the machine is busy")
 	set.StringVar(&o.folder, "folder", "", "where logs go and stay; default a temporary folder that only a failure keeps")
 	set.BoolVar(&o.json, "json", false, "only the JSON line, no progress")
-	set.BoolVar(&o.long, "long", false, "a piece of a long run: other defaults, some 35 minutes, and a line in the ledger")
+	set.BoolVar(&o.long, "long", false, "a piece of a long run: other defaults, some 30 minutes, and a line in the ledger")
 	set.IntVar(&o.pieces, "pieces", 1, "with --long: how many pieces, one after another")
 	set.StringVar(&o.ledger, "ledger", "chaos-long.jsonl", "with --long: where each piece leaves a line, and beside it the total of all")
 	if err := set.Parse(args); err != nil {

@@ -19,7 +19,8 @@ const (
 	// settleTimeout is how long nothing may end, once the faults are over, while
 	// something is unfinished (I10).
 	settleTimeout = 90 * time.Second
-	// slack is what a busy machine may take beyond the limit until all has ended.
+	// slack is what a busy machine may take longer until all has ended, and again
+	// to read what happened.
 	slack = 5 * time.Minute
 	// leastObserveTime is kept back for the start, and for reading what happened;
 	// it is more where there is more to read.
@@ -42,7 +43,7 @@ func storm(ctx context.Context, o options, progress io.Writer) (r *report, err e
 	if o.long {
 		whole = context.WithoutCancel(ctx)
 	}
-	bounded, cancel := context.WithTimeout(whole, o.limit+slack)
+	bounded, cancel := context.WithTimeout(whole, o.limit+2*slack)
 	defer cancel()
 	_, _ = fmt.Fprintf(progress, "Seed %d, logs in %s\n", o.seed, folder)
 	s, err := openSite(bounded, o, folder, progress)
