@@ -6,6 +6,7 @@ import (
 	"context"
 	"io"
 	"path/filepath"
+	"time"
 
 	"github.com/seriatim-go/seriatim/internal/services"
 )
@@ -30,4 +31,13 @@ func startCluster(ctx context.Context, folder string, progress io.Writer) (serve
 
 func (c cluster) Kill() { c.KillServer() }
 
-func (c cluster) Start(ctx context.Context) error { return c.StartServer(ctx) }
+// Start runs it again until it stays, as the restart policy of docker-compose.yml
+// does: it ends where the database recovers just then.
+func (c cluster) Start(ctx context.Context) error {
+	for begin := time.Now(); ; {
+		err := c.StartServer(ctx)
+		if err == nil || time.Since(begin) > time.Minute || !pause(ctx, time.Second) {
+			return err
+		}
+	}
+}
