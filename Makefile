@@ -38,9 +38,13 @@ simulate: ## play SEEDS random scripts against a model of one token and print th
 	SERIATIM_SEEDS=$(SEEDS) $(GO) test ./workflows -run '^TestSimulation$$' -count=1 -timeout 0 -v | grep -vE '^ *(===|---|.*\[rapid\] OK)'; exit $${PIPESTATUS[0]}
 
 SEED ?=
-chaos: devserver ## kill workers and server under load and count what broke; SEED=n repeats a run
+LONG ?=
+PIECES ?= 1
+DB ?=
+LEDGER ?= chaos-long.jsonl
+chaos: devserver ## kill workers and server under load and count what broke; SEED=n repeats a run, DB=postgres, LONG=1 PIECES=5 add up in LEDGER
 	@$(GO) build -o $(BIN)/ ./internal/chaos
-	@exec $(BIN)/chaos $(if $(SEED),--seed $(SEED))
+	@exec $(BIN)/chaos $(if $(SEED),--seed $(SEED)) $(if $(DB),--db $(DB)) $(if $(LONG),--long --pieces $(PIECES) --ledger '$(LEDGER)')
 
 N ?= 20000
 DRAIN ?=

@@ -22,14 +22,14 @@ type ask struct {
 
 // asks plans what is asked of tokens: holds all along, and policies from the
 // begin. The caretaker lets go what was held, and puts the policies back.
-func (p *planner) asks() {
+func (p *planner) asks(holds int) {
 	for n, token := range p.tokens {
 		lane := n % lanes
 		if n%4 > 1 {
 			policy := []protocol.FailurePolicy{protocol.HoldOnFailure, protocol.CancelRestOnFailure}[n/4%2]
 			p.add(n%submitters, step{Lane: lane, Ask: &ask{Verb: protocol.SetPolicyUpdateName, Token: token, Policy: policy}})
 		}
-		for range 2 {
+		for range holds {
 			at := time.Duration(p.rand.Int64N(int64(p.window)))
 			hold := &ask{Verb: protocol.HoldUpdateName, Token: token}
 			if p.rand.IntN(2) == 0 {
@@ -47,7 +47,7 @@ func (p *planner) askOf(submitter, lane int, at time.Duration, o planned) {
 	}
 	soon := at + time.Duration(p.rand.Int64N(int64(2*time.Second)))
 	asked := &ask{Verb: protocol.PauseUpdateName, ID: o.ID, Token: o.Token}
-	if p.rand.IntN(3) == 0 {
+	if p.rand.IntN(3) == 0 || o.Type == flowType { // a workflow is never paused
 		asked.Verb, asked.For = protocol.PostponeUpdateName, 2*time.Second+time.Duration(p.rand.Int64N(int64(2*time.Second)))
 	}
 	p.add(submitter, step{At: soon, Lane: lane, Ask: asked})
@@ -76,6 +76,8 @@ func (s *submitter) askFor(ctx context.Context, a ask, until *time.Time) (protoc
 	switch a.Verb {
 	case protocol.PauseUpdateName:
 		record, err = s.client.Pause(bounded, a.ID, a.Token, reason)
+	case protocol.CancelUpdateName:
+		record, err = s.client.Cancel(bounded, a.ID, a.Token, reason)
 	case protocol.ResumeUpdateName:
 		record, err = s.client.Resume(bounded, a.ID, a.Token, reason)
 	case protocol.PostponeUpdateName:

@@ -24,6 +24,7 @@ type caretaker struct {
 	site      *site
 	steps     int
 	finishing atomic.Bool // policies are put back, too
+	ending    atomic.Bool // what recurs is cancelled, too
 	done      chan struct{}
 }
 
@@ -67,6 +68,9 @@ func (c *caretaker) tendOperations(ctx context.Context) {
 		if err == nil && (reason == protocol.SuspendPaused || reason == protocol.SuspendError) {
 			c.request(ctx, ask{Verb: protocol.ResumeUpdateName, ID: id, Token: found.Record.DependencyToken})
 		}
+		if err == nil && reason == protocol.SuspendNextOccurrence && c.ending.Load() {
+			c.request(ctx, ask{Verb: protocol.CancelUpdateName, ID: id, Token: found.Record.DependencyToken})
+		}
 	}
 }
 
@@ -92,7 +96,7 @@ func (c *caretaker) tend(ctx context.Context, token string, state protocol.Seria
 	const again = "-again"
 	switch failure := state.Failure; {
 	case failure == nil:
-	case strings.HasSuffix(failure.OperationID, again) || failure.Sequence%2 == 0:
+	case strings.HasSuffix(failure.OperationID, again) || failure.Sequence%2 == 0 || isOccurrence(failure.OperationID):
 		c.request(ctx, ask{Verb: protocol.SkipUpdateName, Token: token})
 	default:
 		c.request(ctx, ask{Verb: protocol.RerunUpdateName, ID: failure.OperationID, Token: token, NewID: failure.OperationID + again})
@@ -109,6 +113,13 @@ func (c *caretaker) tend(ctx context.Context, token string, state protocol.Seria
 	if c.finishing.Load() && state.Policy.OnFailure != "" {
 		c.request(ctx, ask{Verb: protocol.SetPolicyUpdateName, Token: token, Policy: protocol.ContinueOnFailure})
 	}
+}
+
+// isOccurrence says that the operation is one of a recurrence: that makes the next
+// by itself.
+func isOccurrence(id string) bool {
+	_, _, ok := protocol.ParseOccurrenceID(id)
+	return ok
 }
 
 // request asks once, and writes down when and what came of it.

@@ -30,6 +30,7 @@ type checker struct {
 	attemptsOf   map[string][]attempt // by fence
 	submittedOf  map[string][]submitted
 	lives        map[string]processLife
+	isHTTP       map[string]bool // operations of httpType
 }
 
 // check counts what the evidence shows to be broken.
@@ -40,9 +41,13 @@ func check(e evidence) *checker {
 		attemptsOf:   groupBy(e.attempts, func(a attempt) string { return a.id }),
 		submittedOf:  groupBy(e.submitted, func(s submitted) string { return s.ID }),
 		lives:        make(map[string]processLife),
+		isHTTP:       make(map[string]bool),
 	}
 	for _, life := range e.processes {
 		c.lives[life.name] = life
+	}
+	for _, s := range e.submitted {
+		c.isHTTP[s.ID] = c.isHTTP[s.ID] || s.Type == httpType
 	}
 	for _, attempts := range c.attemptsOf {
 		slices.SortFunc(attempts, func(a, b attempt) int { return a.fence.Compare(b.fence) })
@@ -55,6 +60,8 @@ func check(e evidence) *checker {
 	c.checkWrites()
 	c.checkPostponed()
 	c.checkAsked()
+	c.checkRecurrences()
+	c.checkStopped()
 	for _, name := range e.failingTasks {
 		c.add(8, "%s: its workflow task fails", name)
 	}

@@ -109,7 +109,7 @@ func (c *checker) checkPair(token string, ahead, next turn) {
 
 // hasLostLock says that the attempt lost its lock before then, or may have
 // without a fault of the service: it timed out, was told so, or its process
-// stood still.
+// stood still, or the wire did, so that its heartbeats were late.
 func (c *checker) hasLostLock(a attempt, before time.Time) bool {
 	if a.lost {
 		return true
@@ -119,9 +119,8 @@ func (c *checker) hasLostLock(a attempt, before time.Time) bool {
 			return true
 		}
 	}
-	return slices.ContainsFunc(c.lives[a.process].stops, func(s span) bool {
-		return s.from.Before(before) && a.start.Before(s.to)
-	})
+	meanwhile := func(s span) bool { return s.from.Before(before) && a.start.Before(s.to) }
+	return slices.ContainsFunc(c.lives[a.process].stops, meanwhile) || slices.ContainsFunc(c.broken, meanwhile)
 }
 
 // checkWrites finds writes that the target should not have accepted, and lock

@@ -63,6 +63,29 @@ func (e *evidence) hold(token string, ms int, until *time.Time) {
 	e.asked = append(e.asked, asked{verb: protocol.HoldUpdateName, token: token, until: until, called: at(ms - 1), acknowledged: at(ms)})
 }
 
+// occurrence adds number n of a recurrence, "r", of which two were meant.
+func (e *evidence) occurrence(n int64, from, to int) {
+	x := closed(protocol.OccurrenceID("r", n), "", 0, to)
+	x.started = at(from)
+	e.executions = append(e.executions, x)
+}
+
+// recur has a recurrence with its occurrences.
+func (e *evidence) recur() {
+	first := at(100)
+	s := sent("r", "", 50)
+	s.First, s.Count = &first, 2
+	e.submitted, e.executions = append(e.submitted, s), append(e.executions, closed("r", "", 0, 900))
+	e.occurrence(1, 150, 300)
+	e.occurrence(2, 350, 500)
+}
+
+// stopHTTP makes b an operation of httpType, and has that stopped.
+func (e *evidence) stopHTTP(from, to int) {
+	e.submitted[1].Type = httpType
+	e.serviceStops = []span{{at(from), at(to)}}
+}
+
 // other is the id of a with another content, acknowledged.
 func other(token string, ms int) submitted {
 	s := sent("a", token, ms)
@@ -164,6 +187,14 @@ func TestCheckFindsEachViolation(t *testing.T) {
 			e.attempts[0].end = at(301)
 			e.processes[0].stops = []span{{at(50), at(99)}, {at(302), at(310)}}
 		}, []int{4}},
+		{"ran on after the wire had stood still", func(e *evidence) {
+			e.attempts[0].end = at(301)
+			e.broken = []span{{at(150), at(299)}}
+		}, nil},
+		{"ran on after the wire had stood still at another time", func(e *evidence) {
+			e.attempts[0].end = at(301)
+			e.broken = []span{{at(50), at(99)}, {at(302), at(310)}}
+		}, []int{4}},
 		{"an older attempt ran on", func(e *evidence) {
 			e.attempts = append(e.attempts, ran("a", "t", 1, 2, 201, 205))
 			e.attempts[0].end = at(500)
@@ -214,6 +245,55 @@ func TestCheckFindsEachViolation(t *testing.T) {
 			e.hold("t", 250, nil)
 			e.asked = append(e.asked, asked{verb: protocol.ReleaseUpdateName, token: "t", called: at(280)})
 		}, nil},
+		{"began while its type was stopped", func(e *evidence) { e.stopHTTP(-2000, 350) }, []int{6}},
+		{"began before a worker could know that its type was stopped", func(e *evidence) { e.stopHTTP(250, 350) }, nil},
+		{"began after its type was started", func(e *evidence) { e.stopHTTP(-2000, 290) }, nil},
+		{"another type was stopped", func(e *evidence) {
+			e.stopHTTP(-2000, 350)
+			e.submitted[1].Type = chaosType
+		}, nil},
+		{"its type was stopped, and its worker was cut off", func(e *evidence) {
+			e.stopHTTP(-2000, 350)
+			e.broken = []span{{at(-100), at(200)}}
+		}, nil},
+		{"its type was stopped, and its worker had stood still", func(e *evidence) {
+			e.stopHTTP(-2000, 350)
+			e.processes[0].stops = []span{{at(-100), at(200)}}
+		}, nil},
+		{"recurs", func(e *evidence) { e.recur() }, nil},
+		{"recurs, and was late for one", func(e *evidence) {
+			e.recur()
+			e.executions = e.executions[:4]
+		}, nil},
+		{"recurs, and nothing occurred", func(e *evidence) {
+			e.recur()
+			e.executions = e.executions[:3]
+		}, []int{1}},
+		{"recurs, and was cancelled before it occurred", func(e *evidence) {
+			e.recur()
+			e.executions = e.executions[:3]
+			e.executions[2].status = "Canceled"
+		}, nil},
+		{"occurred too often", func(e *evidence) {
+			e.recur()
+			e.occurrence(3, 600, 700)
+		}, []int{2}},
+		{"occurred twice at a time", func(e *evidence) {
+			e.recur()
+			e.executions[4].started = at(250)
+		}, []int{4}},
+		{"occurred too early", func(e *evidence) {
+			e.recur()
+			e.executions[3].started = at(90)
+		}, []int{5}},
+		{"an occurrence is still open", func(e *evidence) {
+			e.recur()
+			e.executions[4].closed = time.Time{}
+		}, []int{10}},
+		{"an occurrence ended as no operation does", func(e *evidence) {
+			e.recur()
+			e.executions[4].status = "Terminated"
+		}, []int{7}},
 		{"ended as no operation does", func(e *evidence) { e.executions[1].status = "Terminated" }, []int{7}},
 		{"still open", func(e *evidence) { e.executions[1].closed = time.Time{} }, []int{7, 10}},
 		{"still queues", func(e *evidence) {

@@ -13,14 +13,17 @@ import (
 // workers and target, what the harness did to processes, and the server's own
 // records.
 type evidence struct {
-	submitted  []submitted
-	asked      []asked
-	attempts   []attempt
-	processes  []processLife
-	writes     []write
-	executions []execution
-	children   []childStart
-	rejects    []reject
+	submitted []submitted
+	asked     []asked
+	attempts  []attempt
+	processes []processLife
+	broken    []span // when the wire was cut or stood still
+	// serviceStops are when operations of httpType were stopped.
+	serviceStops []span
+	writes       []write
+	executions   []execution
+	children     []childStart
+	rejects      []reject
 	// open are the tokens whose serializer still runs.
 	open map[string]bool
 	// failingTasks and replayErrors name workflows.
@@ -52,7 +55,7 @@ type processLife struct {
 	stops []span
 }
 
-// span is a time in which a process stood still.
+// span is a time in which a process or the wire stood still.
 type span struct{ from, to time.Time }
 
 // execution is one run of an Operation workflow, as its history tells.

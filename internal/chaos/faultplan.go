@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// faultKind is what is done to a process.
+// faultKind is what is done to a process, to the wire, to the database, or by a
+// person.
 type faultKind string
 
 const (
@@ -15,15 +16,20 @@ const (
 	killServer    faultKind = "kill server"
 	stopWorker    faultKind = "stop worker"
 	restartWorker faultKind = "restart worker"
+	cutWire       faultKind = "cut wire"
+	stallWire     faultKind = "stall wire"
+	stopType      faultKind = "stop type"
+	endBackend    faultKind = "end database backend"
+	killBackend   faultKind = "kill database backend"
 )
 
-// fault is one thing that is done to a process.
+// fault is one thing that is done.
 type fault struct {
 	At     time.Duration
 	Kind   faultKind
 	Worker int
-	// For is how long a stopped worker stands, or how long a killed process is
-	// away.
+	// For is how long a stopped worker or a stalled wire stands, or how long a
+	// killed process or a cut wire is away.
 	For time.Duration
 }
 
@@ -45,6 +51,13 @@ func newFaults(r *rand.Rand, o options, window time.Duration) (faults []fault) {
 	spread(killServer, o.serverKills, 2*time.Second)
 	spread(stopWorker, (o.workerKills+2)/3, 5*time.Second)
 	spread(restartWorker, (o.workerKills+3)/4, time.Second)
+	spread(cutWire, o.wireCuts, 2*time.Second)
+	spread(stallWire, o.wireStalls, 5*time.Second)
+	spread(stopType, o.serviceStops, 5*time.Second)
+	if o.db == onPostgres {
+		spread(endBackend, o.backendEnds, time.Second)
+		spread(killBackend, o.backendKills, time.Second)
+	}
 	slices.SortStableFunc(faults, func(a, b fault) int { return cmp.Compare(a.At, b.At) })
 	return faults
 }

@@ -10,18 +10,25 @@ import (
 )
 
 // inflict does the plan's faults, each at its time, and returns when all are
-// over. A fault waits for the one before it on the same process.
+// over, or ctx is done and what was broken is whole again. A fault waits for the one before it on the same process, or on the wire.
 func (s *site) inflict(ctx context.Context, faults []fault, begin time.Time, progress io.Writer) {
-	var server sync.Mutex
+	var server, wire, service, database sync.Mutex
 	var all sync.WaitGroup
 	for _, f := range faults {
 		all.Go(func() {
 			if !pause(ctx, time.Until(begin.Add(f.At))) {
 				return
 			}
-			lock := &server
-			if f.Kind != killServer {
-				lock = &s.slots[f.Worker].mu
+			lock := &s.slots[f.Worker].mu
+			switch f.Kind {
+			case killServer:
+				lock = &server
+			case cutWire, stallWire:
+				lock = &wire
+			case stopType:
+				lock = &service
+			case endBackend, killBackend:
+				lock = &database
 			}
 			lock.Lock()
 			defer lock.Unlock()
@@ -41,17 +48,48 @@ func (s *site) inflict(ctx context.Context, faults []fault, begin time.Time, pro
 	all.Wait()
 }
 
-// do inflicts one fault; the process's lock is held.
+// do inflicts one fault; its lock is held.
 func (s *site) do(ctx context.Context, f fault) error {
-	if f.Kind == killServer {
+	switch f.Kind {
+	case killServer:
 		s.server.Kill()
 		pause(ctx, f.For)
-		again, err := s.server.Restart(ctx)
-		if err == nil {
-			s.server = again
-		}
-		return err
+		return s.server.Start(context.WithoutCancel(ctx))
+	case endBackend:
+		return retry(ctx, s.database.TerminateBackend)
+	case killBackend:
+		return retry(ctx, s.database.KillBackend)
+	case stopType:
+		return s.stopService(ctx, f.For)
+	case cutWire, stallWire:
+		s.breakWire(ctx, f)
+		return nil
 	}
+	return s.doToWorker(ctx, f)
+}
+
+// retry repeats a fault of the database for a while: there is nothing to end while
+// the server is away.
+func retry(ctx context.Context, fault func(context.Context) error) (err error) {
+	for begin := time.Now(); time.Since(begin) < 30*time.Second; {
+		if err = fault(ctx); err == nil || !pause(ctx, 200*time.Millisecond) {
+			break
+		}
+	}
+	return err
+}
+
+func (s *site) breakWire(ctx context.Context, f fault) {
+	defer s.wire.mend()
+	if f.Kind == cutWire {
+		s.wire.cut()
+	} else {
+		s.wire.stall()
+	}
+	pause(ctx, f.For)
+}
+
+func (s *site) doToWorker(ctx context.Context, f fault) error {
 	at := s.slots[f.Worker]
 	if at.worker.hasExited() {
 		err := fmt.Errorf("%s had ended by itself: %v", at.worker.name, at.worker.err)

@@ -42,6 +42,11 @@ type handler struct {
 
 // Handle logs its start on disk before it does anything, and its end.
 func (h *handler) Handle(ctx context.Context, r activities.Request) protocol.Outcome {
+	return h.handle(ctx, r, activity.GetInfo(ctx).WorkflowExecution.RunID)
+}
+
+// handle is Handle for that run of the operation.
+func (h *handler) handle(ctx context.Context, r activities.Request, runID string) protocol.Outcome {
 	var w work
 	if err := json.Unmarshal(r.Operation.Data, &w); err != nil {
 		return protocol.Failure("DataUnreadable", err.Error())
@@ -49,7 +54,7 @@ func (h *handler) Handle(ctx context.Context, r activities.Request) protocol.Out
 	line := handlerLine{
 		Event: "start", At: time.Now(), Process: h.process, PID: os.Getpid(),
 		ID: r.Operation.ID, Token: r.Operation.DependencyToken, Fence: r.Fence, Version: w.Version,
-		RunID: activity.GetInfo(ctx).WorkflowExecution.RunID,
+		RunID: runID,
 	}
 	h.log(line)
 	outcome := h.attempt(ctx, r, w)
@@ -124,11 +129,7 @@ func (h *handler) work(ctx context.Context, fence protocol.Fence, w work) *proto
 func (h *handler) write(r activities.Request) *protocol.Outcome {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	register := "token " + r.Operation.DependencyToken
-	if r.Operation.DependencyToken == "" {
-		register = "free " + r.Operation.ID
-	}
-	accepted, err := send(ctx, h.target, write{Register: register, ID: r.Operation.ID, Fence: r.Fence})
+	accepted, err := send(ctx, h.target, write{Register: registerOf(r.Operation), ID: r.Operation.ID, Fence: r.Fence})
 	var outcome protocol.Outcome
 	switch {
 	case err != nil:

@@ -35,7 +35,7 @@ func (s *site) observe(ctx context.Context, e *evidence) (*observer, error) {
 	o := &observer{site: s, evidence: e, replayer: newReplayer(), firsts: make(map[string]string)}
 	e.open = make(map[string]bool)
 	for workflowType, read := range map[string]func(context.Context, *workflowpb.WorkflowExecutionInfo) error{
-		protocol.OperationWorkflow: o.readOperation, protocol.SerializerWorkflow: o.readSerializer,
+		protocol.OperationWorkflow: o.readOperation, protocol.RecurrenceWorkflow: o.readOperation, protocol.SerializerWorkflow: o.readSerializer,
 	} {
 		found, err := o.list(ctx, "WorkflowType = "+protocol.QuoteForQuery(workflowType))
 		if err != nil {
@@ -51,6 +51,7 @@ func (s *site) observe(ctx context.Context, e *evidence) (*observer, error) {
 		}
 	}
 	e.joinRuns(o.firsts)
+	e.addDeliveries(s.target.requests())
 	return o, nil
 }
 
@@ -109,7 +110,7 @@ func (o *observer) taskFails(ctx context.Context, info *workflowpb.WorkflowExecu
 	return described.GetPendingWorkflowTask().GetAttempt() > 1, err
 }
 
-// readOperation notes one run of an Operation.
+// readOperation notes one run of an Operation, or of one that recurs.
 func (o *observer) readOperation(ctx context.Context, info *workflowpb.WorkflowExecutionInfo) error {
 	events, err := o.history(ctx, info)
 	if err != nil {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -10,9 +9,6 @@ import (
 
 	"github.com/seriatim-go/seriatim/protocol"
 )
-
-// chaosType is the type of every operation.
-const chaosType = "chaos.work"
 
 // submitters is how many processes submit; each sends lanes of steps side by
 // side, and what concerns one token is in one lane.
@@ -46,19 +42,24 @@ const (
 // planned is one operation of a plan. Its instants are counted from the begin of
 // the load.
 type planned struct {
-	ID       string        `json:"id"`
-	Token    string        `json:"token,omitempty"`
-	Postpone time.Duration `json:"postpone,omitempty"`
-	Work     work          `json:"work"`
+	ID       string           `json:"id"`
+	Type     protocol.TypeRef `json:"type"`
+	Token    string           `json:"token,omitempty"`
+	Postpone time.Duration    `json:"postpone,omitempty"`
+	Recurs   *recurring       `json:"recurs,omitempty"`
+	Work     work             `json:"work"`
 }
 
 // operation is what is submitted: the same in every repeat.
 func (p planned) operation(begin time.Time) protocol.Operation {
-	data, _ := json.Marshal(p.Work) // plain data
-	o := protocol.Operation{ID: p.ID, OperationType: chaosType, DependencyToken: p.Token, Data: data}
+	o := protocol.Operation{ID: p.ID, OperationType: p.Type, DependencyToken: p.Token, Data: p.data()}
 	if p.Postpone > 0 {
 		until := begin.Add(p.Postpone).UTC().Truncate(time.Millisecond)
 		o.PostponeUntil = &until
+	}
+	if p.Recurs != nil {
+		first := begin.Add(p.Recurs.First).UTC().Truncate(time.Second)
+		o.RecurrencePattern, o.RecurrenceStartTime = p.Recurs.rule(), &first
 	}
 	return o
 }
@@ -89,7 +90,8 @@ func newPlan(o options, window time.Duration) plan {
 	for number := 0; number < o.operations; {
 		number += p.submit(number, o.operations-number)
 	}
-	p.asks()
+	p.asks(max(2, o.operations/o.tokens/15))
+	p.recurrences(o.recurrences)
 	for i := range p.Steps {
 		slices.SortStableFunc(p.Steps[i], func(a, b step) int { return cmp.Compare(a.At, b.At) })
 	}
@@ -125,6 +127,7 @@ func (p *planner) submit(number, limit int) (count int) {
 	operations := make([]planned, min(count, limit))
 	for i := range operations {
 		operations[i] = planned{ID: fmt.Sprintf("op-%05d", number+i), Work: p.work(), Postpone: p.postpone(at)}
+		p.kind(&operations[i])
 		if !free {
 			operations[i].Token = p.tokens[token]
 		}
@@ -180,6 +183,21 @@ func (p *planner) work() work {
 		w.Kind = workSuspends
 	}
 	return w
+}
+
+// kind draws what runs it: of ten operations two are sent over HTTP, and one is
+// run by a workflow. Their handlers do not do all that the harness's own does.
+func (p *planner) kind(o *planned) {
+	o.Type = chaosType
+	switch n := p.rand.IntN(10); {
+	case n < 2:
+		o.Type = httpType
+	case n < 3:
+		o.Type = flowType
+	}
+	if o.Type != chaosType && o.Work.Kind != workFails && o.Work.Kind != workRetries {
+		o.Work.Kind = workSucceeds
+	}
 }
 
 // postpone draws until when one of eight waits: up to five seconds.

@@ -12,7 +12,7 @@ import (
 	"github.com/seriatim-go/seriatim/protocol"
 )
 
-var planOptions = options{seed: 7, operations: 600, tokens: 20, workerKills: 15, serverKills: 5, workers: 3}
+var planOptions = options{seed: 7, operations: 600, tokens: 20, workerKills: 15, serverKills: 5, workers: 3, wireCuts: 3, wireStalls: 2, serviceStops: 2, recurrences: 4}
 
 func TestASeedDecidesThePlan(t *testing.T) {
 	t.Parallel()
@@ -27,7 +27,8 @@ func TestAPlanHasWhatWasAskedFor(t *testing.T) {
 	p := newPlan(planOptions, time.Minute)
 	ids := make(map[string]int)
 	var cancels, postponed, poison, contents int
-	verbs := make(map[string]int)
+	verbs, types := make(map[string]int), make(map[protocol.TypeRef]int)
+	recur := make(map[bool]int) // by whether they have a token
 	for _, steps := range p.Steps {
 		require.True(t, slices.IsSortedFunc(steps, func(a, b step) int { return int(a.At - b.At) }))
 		for _, s := range steps {
@@ -39,6 +40,10 @@ func TestAPlanHasWhatWasAskedFor(t *testing.T) {
 			}
 			for _, o := range s.Operations {
 				ids[o.ID]++
+				types[o.Type]++
+				if o.Recurs != nil {
+					recur[o.Token != ""]++
+				}
 				if o.Postpone > 0 {
 					postponed++
 				}
@@ -52,7 +57,7 @@ func TestAPlanHasWhatWasAskedFor(t *testing.T) {
 			}
 		}
 	}
-	require.Len(t, ids, planOptions.operations)
+	require.Len(t, ids, planOptions.operations+planOptions.recurrences)
 	for name, n := range map[string]int{"cancels": cancels, "postponed": postponed, "poison": poison, "other contents": contents} {
 		require.Positive(t, n, name)
 	}
@@ -61,12 +66,17 @@ func TestAPlanHasWhatWasAskedFor(t *testing.T) {
 	} {
 		require.Positive(t, verbs[verb], verb)
 	}
+	for _, of := range []protocol.TypeRef{chaosType, httpType, flowType} {
+		require.Positive(t, types[of], of)
+	}
+	require.Positive(t, recur[true])
+	require.Positive(t, recur[false])
 	kinds := make(map[faultKind]int)
 	for _, f := range p.Faults {
 		kinds[f.Kind]++
 		require.True(t, quiet <= f.At && f.At <= time.Minute)
 	}
-	require.Equal(t, map[faultKind]int{killWorker: 15, killServer: 5, stopWorker: 5, restartWorker: 4}, kinds)
+	require.Equal(t, map[faultKind]int{killWorker: 15, killServer: 5, stopWorker: 5, restartWorker: 4, cutWire: 3, stallWire: 2, stopType: 2}, kinds)
 }
 
 // What a submitter sends of one token is in one lane: nothing else keeps its
@@ -143,9 +153,25 @@ func TestAnswersAreJoinedWithTheirCalls(t *testing.T) {
 	require.True(t, e.asked[0].acknowledged.IsZero())
 }
 
+func TestOnlyADatabaseOfItsOwnIsBroken(t *testing.T) {
+	t.Parallel()
+	broken := func(db string) (n int) {
+		o := planOptions
+		o.db, o.backendEnds, o.backendKills = db, 4, 3
+		for _, f := range newPlan(o, time.Minute).Faults {
+			if f.Kind == endBackend || f.Kind == killBackend {
+				n++
+			}
+		}
+		return n
+	}
+	require.Equal(t, 7, broken(onPostgres))
+	require.Zero(t, broken(onSQLite))
+}
+
 func TestWrongFlagsAreRefused(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{{"--limit", "1s"}, {"--tokens", "0"}, {"more"}, {"--server-kills", "-1"}, {"--what"}} {
+	for _, args := range [][]string{{"--limit", "1s"}, {"--tokens", "0"}, {"more"}, {"--server-kills", "-1"}, {"--db", "oracle"}, {"--backend-kills", "-1"}, {"--pieces", "0"}, {"--operations", "10000"}, {"--recurrences", "-1"}, {"--service-stops", "-1"}, {"--wire-cuts", "-1"}, {"--wire-stalls", "-1"}, {"--what"}} {
 		_, err := parse(args, &discard{})
 		require.Error(t, err, args)
 	}

@@ -3,11 +3,12 @@ package main
 import (
 	"time"
 
-	historypb "go.temporal.io/api/history/v1"
-
 	enumspb "go.temporal.io/api/enums/v1"
+	failurepb "go.temporal.io/api/failure/v1"
+	historypb "go.temporal.io/api/history/v1"
 	"go.temporal.io/sdk/converter"
 
+	"github.com/seriatim-go/seriatim/activities"
 	"github.com/seriatim-go/seriatim/protocol"
 )
 
@@ -50,18 +51,59 @@ func (r *reading) read(event *historypb.HistoryEvent) {
 	case enumspb.EVENT_TYPE_ACTIVITY_TASK_FAILED:
 		r.failed(event.GetActivityTaskFailedEventAttributes())
 	default:
+		r.readChild(event)
 		r.closed(event)
 	}
 }
 
 // scheduled notes a call of the handler; the engine is asked things, too.
 func (r *reading) scheduled(id int64, a *historypb.ActivityTaskScheduledEventAttributes) {
-	if a.GetActivityType().GetName() != chaosType {
-		return
+	if name := a.GetActivityType().GetName(); name == chaosType || name == activities.HTTPActivity {
+		r.called(id, a.GetWorkflowTaskCompletedEventId())
 	}
+}
+
+// called notes a call by the event that scheduled it, and the workflow task that
+// decided on it.
+func (r *reading) called(id, task int64) {
 	r.x.doubled = r.x.doubled || r.open || r.over
 	r.open, r.handlers[id] = true, len(r.x.calls)
-	r.x.calls = append(r.x.calls, call{decided: r.tasks[a.GetWorkflowTaskCompletedEventId()]})
+	r.x.calls = append(r.x.calls, call{decided: r.tasks[task]})
+}
+
+// readChild notes a call of a workflow that runs the operation: no other child is
+// started by one.
+func (r *reading) readChild(event *historypb.HistoryEvent) {
+	switch event.GetEventType() {
+	case enumspb.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED:
+		a := event.GetStartChildWorkflowExecutionInitiatedEventAttributes()
+		if a.GetWorkflowType().GetName() == flowWorkflow {
+			r.called(event.GetEventId(), a.GetWorkflowTaskCompletedEventId())
+		}
+	case enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED:
+		if r.ended(event.GetChildWorkflowExecutionCompletedEventAttributes().GetInitiatedEventId()) {
+			r.over = true
+		}
+	case enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_FAILED:
+		a := event.GetChildWorkflowExecutionFailedEventAttributes()
+		if r.ended(a.GetInitiatedEventId()) {
+			r.x.stale = hasType(a.GetFailure(), staleCode)
+		}
+	case enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_CANCELED:
+		r.ended(event.GetChildWorkflowExecutionCanceledEventAttributes().GetInitiatedEventId())
+	case enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_TERMINATED:
+		r.ended(event.GetChildWorkflowExecutionTerminatedEventAttributes().GetInitiatedEventId())
+	}
+}
+
+// hasType says that the failure, or what caused it, is an error of the type.
+func hasType(f *failurepb.Failure, errorType string) bool {
+	for ; f != nil; f = f.GetCause() {
+		if f.GetApplicationFailureInfo().GetType() == errorType {
+			return true
+		}
+	}
+	return false
 }
 
 // ended says whether that was a call of the handler.
@@ -78,7 +120,7 @@ func (r *reading) failed(a *historypb.ActivityTaskFailedEventAttributes) {
 	}
 	var details protocol.FailureDetails
 	_ = converter.GetDefaultDataConverter().FromPayloads(a.GetFailure().GetApplicationFailureInfo().GetDetails(), &details) // a panic has none
-	r.x.stale = details.Code == staleCode
+	r.x.stale = details.Code == staleCode || details.Code == refusedCode
 }
 
 func (r *reading) closed(event *historypb.HistoryEvent) {

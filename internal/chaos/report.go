@@ -2,27 +2,35 @@ package main
 
 import (
 	"io"
+	"time"
 
 	"github.com/seriatim-go/seriatim/protocol"
 )
 
 // report is the line on stdout.
 type report struct {
-	Seed         uint64 `json:"seed"`
-	Operations   int    `json:"operations"` // acknowledged, by id
-	WorkerKills  int    `json:"workerKills"`
-	ServerKills  int    `json:"serverKills"`
-	Stops        int    `json:"stops"`
-	Restarts     int    `json:"restarts"`
-	Runs         int    `json:"runs"`      // of serializers
-	Adoptions    int    `json:"adoptions"` // runs that began with the head of the one before
-	Attempts     int    `json:"attempts"`  // of handlers
-	Stale        int    `json:"staleAttempts"`
-	StaleRefused int    `json:"staleWritesRefused"`
-	Duplicates   int    `json:"duplicates"` // submissions acknowledged again
-	Rejected     int    `json:"rejected"`   // visible rejects
-	Canceled     int    `json:"canceled"`   // operations that ended so
-	Postponed    int    `json:"postponed"`  // operations that had to wait
+	On           time.Time `json:"on"` // of its end
+	Seed         uint64    `json:"seed"`
+	Database     string    `json:"database"`
+	Operations   int       `json:"operations"` // acknowledged, by id
+	WorkerKills  int       `json:"workerKills"`
+	ServerKills  int       `json:"serverKills"`
+	Stops        int       `json:"stops"`
+	Restarts     int       `json:"restarts"`
+	WireCuts     int       `json:"wireCuts"`
+	WireStalls   int       `json:"wireStalls"`
+	ServiceStops int       `json:"serviceStops"`
+	BackendEnds  int       `json:"backendEnds,omitempty"`
+	BackendKills int       `json:"backendKills,omitempty"`
+	Runs         int       `json:"runs"`      // of serializers
+	Adoptions    int       `json:"adoptions"` // runs that began with the head of the one before
+	Attempts     int       `json:"attempts"`  // of handlers
+	Stale        int       `json:"staleAttempts"`
+	StaleRefused int       `json:"staleWritesRefused"`
+	Duplicates   int       `json:"duplicates"` // submissions acknowledged again
+	Rejected     int       `json:"rejected"`   // visible rejects
+	Canceled     int       `json:"canceled"`   // operations that ended so
+	Postponed    int       `json:"postponed"`  // operations that had to wait
 	// What was asked for and acknowledged.
 	Paused   int `json:"paused"`
 	Resumed  int `json:"resumed"`
@@ -30,7 +38,12 @@ type report struct {
 	Released int `json:"released"`
 	Skipped  int `json:"skipped"`
 	Reruns   int `json:"reruns"`
-	Renewed  int `json:"renewed"` // runs of operations that continued another
+	// How operations were run.
+	Flows       int `json:"flows"`      // operations of the type that a workflow runs
+	Deliveries  int `json:"deliveries"` // requests of the type that sends over HTTP
+	Recurrences int `json:"recurrences"`
+	Occurrences int `json:"occurrences"` // of all recurrences
+	Renewed     int `json:"renewed"`     // runs of operations that continued another
 
 	I1  int `json:"i1"`
 	I2  int `json:"i2"`
@@ -44,22 +57,26 @@ type report struct {
 	I10 int `json:"i10"`
 
 	Seconds float64 `json:"seconds"`
-	OK      bool    `json:"ok"`
+	// Interrupted says that not everything was done that was asked for.
+	Interrupted bool `json:"interrupted,omitempty"`
+	OK          bool `json:"ok"`
 }
 
 // report counts it all.
 func (s *site) report(o options, c *checker, observed *observer, progress io.Writer) *report {
 	r := &report{
-		Seed:        o.seed,
+		On: time.Now().UTC().Truncate(time.Second), Seed: o.seed, Database: o.db,
 		WorkerKills: s.counts[killWorker], ServerKills: s.counts[killServer],
 		Stops: s.counts[stopWorker], Restarts: s.counts[restartWorker],
+		WireCuts: s.counts[cutWire], WireStalls: s.counts[stallWire], ServiceStops: s.counts[stopType],
+		BackendEnds: s.counts[endBackend], BackendKills: s.counts[killBackend],
 		Runs: observed.runs, Adoptions: observed.adoptions,
 		Attempts: len(c.attempts), Stale: c.staleAttempts(),
 		Duplicates: c.repeats(), Rejected: len(c.rejects),
 	}
 	r.countOperations(c)
 	r.countAsked(c)
-	r.Renewed = observed.renewed
+	r.Renewed, r.Occurrences, r.Deliveries = observed.renewed, c.occurrences(), len(s.target.requests())
 	for i, into := range []*int{&r.I1, &r.I2, &r.I3, &r.I4, &r.I5, &r.I6, &r.I7, &r.I8, &r.I9, &r.I10} {
 		*into = len(c.findings[i])
 	}
@@ -86,6 +103,12 @@ func (r *report) countOperations(c *checker) {
 	acknowledged, postponed := make(map[string]bool), make(map[string]bool)
 	for _, s := range c.evidence.submitted {
 		if !s.acknowledged.IsZero() {
+			if !acknowledged[s.ID] && s.Count > 0 {
+				r.Recurrences++
+			}
+			if !acknowledged[s.ID] && s.Type == flowType {
+				r.Flows++
+			}
 			acknowledged[s.ID] = true
 			if s.PostponeUntil != nil && s.PostponeUntil.After(s.called) {
 				postponed[s.ID] = true

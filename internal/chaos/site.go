@@ -15,7 +15,6 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/log"
 
-	"github.com/seriatim-go/seriatim/internal/embedded"
 	"github.com/seriatim-go/seriatim/opclient"
 )
 
@@ -24,6 +23,7 @@ type site struct {
 	folder     string
 	serverLog  *os.File
 	target     *target
+	wire       *wire
 	address    string
 	namespace  string
 	temporal   client.Client
@@ -31,10 +31,13 @@ type site struct {
 	submitters []*process
 
 	mu       sync.Mutex
-	server   *embedded.Server
+	server   server
+	database database   // nil: the server keeps a file
 	started  []*process // every worker, the dead ones too
 	counts   map[faultKind]int
 	problems []error
+	// serviceStops are when a type was stopped.
+	serviceStops []span
 }
 
 // slot is the place of a worker: one at a time, a new one after the last.
@@ -43,7 +46,7 @@ type slot struct {
 	worker *process
 }
 
-// openSite starts the server on a database file, the target and the workers.
+// openSite starts the server on its database, the target and the workers.
 func openSite(ctx context.Context, o options, folder string, progress io.Writer) (s *site, err error) {
 	s = &site{folder: folder, counts: make(map[faultKind]int)}
 	defer func() {
@@ -51,24 +54,19 @@ func openSite(ctx context.Context, o options, folder string, progress io.Writer)
 			s.close()
 		}
 	}()
-	source, err := embedded.Locate(ctx, embedded.Options{Out: progress})
-	if err != nil {
-		return s, err
+	if o.db == onPostgres {
+		s.server, s.database, err = startCluster(ctx, folder, progress)
+	} else {
+		s.server, err = s.startEmbedded(ctx, progress)
 	}
-	if source.Kind == embedded.KindAddress {
-		return s, fmt.Errorf("%s is set: chaos kills its server and needs one of its own", embedded.AddressVariable)
-	}
-	if s.serverLog, err = os.Create(filepath.Join(folder, "server.log")); err != nil {
-		return s, err
-	}
-	s.server, err = embedded.Start(ctx, source, embedded.ServerOptions{
-		DBFilename: filepath.Join(folder, "temporal.db"), Log: s.serverLog,
-	})
 	if err != nil {
 		return s, err
 	}
 	s.address, s.namespace = s.server.Address(), s.server.Namespace()
 	if s.target, err = startTarget(); err != nil {
+		return s, err
+	}
+	if s.wire, err = startWire(s.address); err != nil {
 		return s, err
 	}
 	s.temporal, err = client.DialContext(ctx, opclient.DialOptions(client.Options{
@@ -93,7 +91,7 @@ func (s *site) startWorker(at *slot) error {
 	defer s.mu.Unlock()
 	name := fmt.Sprintf("worker-%03d", len(s.started))
 	started, err := startProcess(s.folder, name, workerCommand,
-		"--name", name, "--address", s.address, "--namespace", s.namespace, "--target", s.target.url())
+		"--name", name, "--address", s.wire.address(), "--namespace", s.namespace, "--target", s.target.url())
 	if err != nil {
 		return fmt.Errorf("start %s: %w", name, err)
 	}
@@ -111,7 +109,7 @@ func (s *site) startSubmitters(p plan, begin, until time.Time) error {
 			return err
 		}
 		started, err := startProcess(s.folder, name, submitCommand,
-			"--number", fmt.Sprint(number), "--address", s.address, "--namespace", s.namespace, "--plan", file,
+			"--number", fmt.Sprint(number), "--address", s.wire.address(), "--namespace", s.namespace, "--plan", file,
 			"--begin", begin.Format(time.RFC3339Nano), "--until", until.Format(time.RFC3339Nano))
 		if err != nil {
 			return fmt.Errorf("start %s: %w", name, err)
@@ -160,10 +158,13 @@ func (s *site) close() {
 	}
 	ending.Wait()
 	if s.server != nil {
-		_ = s.server.Stop() // its database is of no more use
+		s.server.Stop()
 	}
 	if s.target != nil {
 		s.target.close()
+	}
+	if s.wire != nil {
+		s.wire.close()
 	}
 	if s.serverLog != nil {
 		_ = s.serverLog.Close()

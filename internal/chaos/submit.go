@@ -21,6 +21,19 @@ type submission struct {
 	Hash          string     `json:"hash"`
 	Version       int        `json:"version"`
 	PostponeUntil *time.Time `json:"postponeUntil,omitempty"`
+	// Type is that of the operation; First and Count are those of one that recurs.
+	Type  protocol.TypeRef `json:"type,omitempty"`
+	First *time.Time       `json:"first,omitempty"`
+	Count int              `json:"count,omitempty"`
+}
+
+// submission is what the log says of it.
+func (p planned) submission(o protocol.Operation) submission {
+	s := submission{ID: p.ID, Token: p.Token, Hash: o.ContentHash(), Version: p.Work.Version, PostponeUntil: o.PostponeUntil, Type: p.Type}
+	if p.Recurs != nil {
+		s.First, s.Count = o.RecurrenceStartTime, p.Recurs.Count
+	}
+	return s
 }
 
 // submitLine is one line of a submitter's log: what it calls for, or the answer.
@@ -132,7 +145,7 @@ func (s *submitter) do(ctx context.Context, number int, step step) error {
 	for _, p := range step.Operations {
 		o := p.operation(s.begin)
 		operations = append(operations, o)
-		line.Submissions = append(line.Submissions, submission{p.ID, p.Token, o.ContentHash(), p.Work.Version, o.PostponeUntil})
+		line.Submissions = append(line.Submissions, p.submission(o))
 	}
 	if step.Cancel != nil {
 		line.Verb, line.ID = protocol.CancelUpdateName, step.Cancel.ID

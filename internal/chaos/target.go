@@ -33,6 +33,8 @@ type target struct {
 	mu      sync.Mutex
 	highest map[string]protocol.Fence
 	writes  []write
+	// deliveries are the requests of httpType.
+	deliveries []attempt
 }
 
 func startTarget() (*target, error) {
@@ -41,7 +43,10 @@ func startTarget() (*target, error) {
 		return nil, fmt.Errorf("start the target: %w", err)
 	}
 	t := &target{listener: listener, highest: make(map[string]protocol.Fence)}
-	t.server = &http.Server{Handler: t, ReadHeaderTimeout: 10 * time.Second}
+	mux := http.NewServeMux()
+	mux.Handle("/", t)
+	mux.HandleFunc("/"+deliveryPath, t.deliver)
+	t.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = t.server.Serve(listener) }() // ends with close
 	return t, nil
 }

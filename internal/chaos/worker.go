@@ -10,27 +10,11 @@ import (
 	"go.temporal.io/sdk/worker"
 
 	"github.com/seriatim-go/seriatim/activities"
-	"github.com/seriatim-go/seriatim/catalogue"
 	"github.com/seriatim-go/seriatim/internal/harness"
+	"github.com/seriatim-go/seriatim/opclient"
 	"github.com/seriatim-go/seriatim/protocol"
 	"github.com/seriatim-go/seriatim/workflows"
 )
-
-// startToClose bounds one attempt of a handler.
-const startToClose = 3 * time.Second
-
-// chaosCatalogue binds the one type. Every kill takes attempts away from an
-// operation that did nothing wrong, so it has many.
-func chaosCatalogue() *catalogue.Catalogue {
-	c, err := catalogue.New(catalogue.Type{Key: chaosType, Binding: catalogue.Binding{
-		Activity: chaosType, StartToCloseSeconds: startToClose.Seconds(), HeartbeatSeconds: 1.5, CancelTimeoutSeconds: 2,
-		Retry: catalogue.Retry{MaxAttempts: 8, InitialSeconds: 0.1, Backoff: 1.5, MaxSeconds: 1},
-	}})
-	if err != nil {
-		panic(err) // a constant
-	}
-	return c
-}
 
 // chaosOptions make runs of serializers short, and idle ones end soon, so that
 // as many as possible end in the middle of something.
@@ -69,20 +53,32 @@ func runWorker(ctx context.Context, args []string) error {
 		return err
 	}
 	defer c.Close()
-	return serve(ctx, c, &handler{process: f.name, journal: log, target: f.target})
+	h := &handler{process: f.name, journal: log, target: f.target}
+	sender, err := activities.HTTP(activities.HTTPOptions{AllowLoopback: true, Connections: []activities.Connection{
+		{Name: targetConnection, BaseURL: f.target, Headers: map[string]string{processHeader: f.name}},
+	}})
+	if err != nil {
+		return err
+	}
+	return serve(ctx, c, h, activities.Handlers{chaosType: h, activities.HTTPActivity: sender})
 }
 
 // serve runs the workers until ctx is done.
-func serve(ctx context.Context, c client.Client, h *handler) error {
+func serve(ctx context.Context, c client.Client, h *handler, handlers activities.Handlers) error {
+	reader := opclient.New(c, opclient.Options{})
+	gate := activities.NewGate(chaosCatalogue(), startToClose, reader.Stops)
+	followStops(ctx, reader, gate)
 	options := worker.Options{
 		WorkerStopTimeout: 3 * time.Second, DeadlockDetectionTimeout: 5 * time.Second,
 		MaxConcurrentActivityExecutionSize: 50,
 	}
 	operations := worker.New(c, protocol.DefaultTaskQueue, options)
 	workflows.Register(operations, chaosCatalogue(), chaosOptions)
-	activities.Register(operations, activities.Handlers{chaosType: h})
-	options.WorkerStopTimeout, options.DisableWorkflowWorker = time.Second, true
+	activities.Register(operations, gate.Guard(handlers))
+	registerFlow(operations, h)
+	options.WorkerStopTimeout = time.Second
 	engine := worker.New(c, protocol.DefaultTaskQueue+protocol.EngineTaskQueueSuffix, options)
+	workflows.RegisterService(engine, chaosCatalogue())
 	activities.RegisterEngine(engine, c, activities.Rebuilder{
 		Rebuild: workflows.RebuildToken, LookedBack: workflows.RunLookedBack, KeepInPages: workflows.KeepInPages,
 	})

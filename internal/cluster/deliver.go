@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/seriatim-go/seriatim/internal/services"
 )
 
 // What two workers deliver.
@@ -32,30 +34,30 @@ func deliver(ctx context.Context, s site, where string, disturb func(context.Con
 	if err != nil {
 		return err
 	}
-	defer func() { first.kill() }()
+	defer func() { first.Kill() }()
 	second, err := s.startWorker("2")
 	if err != nil {
 		return err
 	}
-	defer func() { second.kill() }()
+	defer func() { second.Kill() }()
 	begin := time.Now()
 	submitted, err := s.submit(ctx, r)
 	if err != nil {
 		return err
 	}
-	if err := second.wait(ctx, r.has(allOperations/3)); err != nil {
+	if err := second.Wait(ctx, r.has(allOperations/3)); err != nil {
 		return err
 	}
-	first.kill()
+	first.Kill()
 	if err := disturb(ctx); err != nil {
 		return err
 	}
 	if err := s.awaitAll(ctx, submitted); err != nil {
-		return second.failure(err)
+		return second.Failure(err)
 	}
 	took := time.Since(begin)
-	if err := errors.Join(r.check(submitted), second.stop(syscall.SIGTERM)); err != nil {
-		return second.failure(err)
+	if err := errors.Join(r.check(submitted), second.Stop(syscall.SIGTERM)); err != nil {
+		return second.Failure(err)
 	}
 	if err := s.verify(ctx, submitted); err != nil {
 		return err
@@ -96,7 +98,7 @@ func (s site) submit(ctx context.Context, r *receiver) (map[string][]string, err
 		return nil, err
 	}
 	command.Stdin = &file
-	return submitted, runToEnd(ctx, s.folder, "submit", command)
+	return submitted, services.RunToEnd(ctx, s.Folder, "submit", command)
 }
 
 // awaitAll waits for the last operation of each token.
@@ -106,7 +108,7 @@ func (s site) awaitAll(ctx context.Context, submitted map[string][]string) error
 		if err != nil {
 			return err
 		}
-		if err := runToEnd(ctx, s.folder, "wait", command); err != nil {
+		if err := services.RunToEnd(ctx, s.Folder, "wait", command); err != nil {
 			return err
 		}
 	}
@@ -120,7 +122,7 @@ func (s site) verify(ctx context.Context, submitted map[string][]string) error {
 		if err != nil {
 			return err
 		}
-		if err := runToEnd(ctx, s.folder, "verify", command); err != nil {
+		if err := services.RunToEnd(ctx, s.Folder, "verify", command); err != nil {
 			return fmt.Errorf("verify %s: %w", strings.TrimSpace(token), err)
 		}
 	}

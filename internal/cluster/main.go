@@ -24,6 +24,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"github.com/seriatim-go/seriatim/internal/services"
 )
 
 func main() {
@@ -81,30 +83,30 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 // test brings the cluster up, does the work and runs the tests.
 func test(ctx context.Context, o options, folder string, out io.Writer) error {
-	p, err := buildPrograms(ctx, filepath.Join(folder, "bin"), out)
+	p, err := services.BuildPrograms(ctx, filepath.Join(folder, "bin"), out, "./worker", "./starter")
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.limit)
 	defer cancel()
-	c, err := startCluster(ctx, p, o.shards, folder, out)
+	c, err := services.Start(ctx, p, o.shards, folder, out)
 	if err != nil {
 		return err
 	}
-	defer c.stop()
+	defer c.Stop()
 	if o.keep {
-		_, _ = fmt.Fprintf(out, "\n  export TEMPORAL_ADDRESS=%s\n\nRuns until Ctrl-C.\n", c.address())
+		_, _ = fmt.Fprintf(out, "\n  export TEMPORAL_ADDRESS=%s\n\nRuns until Ctrl-C.\n", c.Address())
 		<-ctx.Done()
 		return nil
 	}
 	err = errors.Join(
-		deliver(ctx, c.site(), "profile full, server killed once", c.restartServer, out),
-		deliverDev(ctx, c.compose, out))
+		deliver(ctx, site{c.Compose, "worker", c.Address()}, "profile full, server killed once", c.RestartServer, out),
+		deliverDev(ctx, c.Compose, out))
 	if err != nil {
 		return err
 	}
 	if o.run != "NONE" {
 		err = runSuite(ctx, c, o.run, out)
 	}
-	return errors.Join(err, c.postgres.report(ctx, out))
+	return errors.Join(err, c.Postgres.Report(ctx, out))
 }

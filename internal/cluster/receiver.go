@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/seriatim-go/seriatim/activities"
+	"github.com/seriatim-go/seriatim/internal/services"
 )
 
 // work is how long the receiver takes over a delivery, so that two at a time would
@@ -27,7 +28,7 @@ type receiver struct {
 }
 
 func startReceiver() (*receiver, error) {
-	listener, err := net.Listen("tcp", net.JoinHostPort(loopback, "0"))
+	listener, err := net.Listen("tcp", net.JoinHostPort(services.Loopback, "0"))
 	if err != nil {
 		return nil, fmt.Errorf("start the receiver: %w", err)
 	}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/seriatim-go/seriatim/internal/embedded"
+	"github.com/seriatim-go/seriatim/internal/services"
 )
 
 // event is a line of "go test -json".
@@ -38,16 +39,16 @@ func newTally() *tally {
 // runSuite runs the end-to-end tests on the cluster's server. Those that change a
 // server's limits, or kill it, start one of their own and are left out; they say
 // so.
-func runSuite(ctx context.Context, c *cluster, run string, out io.Writer) error {
+func runSuite(ctx context.Context, c *services.Cluster, run string, out io.Writer) error {
 	args := []string{"test", "./internal/e2e", "-count=1", "-json", "-timeout", "0"}
 	if run != "" {
 		args = append(args, "-run", run)
 	}
 	command := exec.Command("go", args...)
 	command.Env = embedded.Environment(
-		embedded.AddressVariable+"="+c.address(), embedded.HTTPAddressVariable+"="+c.httpAddress())
-	command.Cancel, command.WaitDelay = nil, stopGrace
-	raw, err := os.Create(filepath.Join(c.folder, "e2e.jsonl"))
+		embedded.AddressVariable+"="+c.Address(), embedded.HTTPAddressVariable+"="+c.HTTPAddress())
+	command.Cancel, command.WaitDelay = nil, services.StopGrace
+	raw, err := os.Create(filepath.Join(c.Folder, "e2e.jsonl"))
 	if err != nil {
 		return err
 	}

@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/stretchr/testify/require"
 )
 
@@ -39,26 +38,6 @@ func TestTestsAreCountedOnceAndFailuresQuoted(t *testing.T) {
 func TestWhatIsNoEventIsAnError(t *testing.T) {
 	t.Parallel()
 	require.ErrorContains(t, newTally().read(strings.NewReader("{"), &bytes.Buffer{}), "read the test events")
-}
-
-func TestOnlyWhatTheFileSetsCanBeDifferent(t *testing.T) {
-	t.Parallel()
-	value := "5432"
-	var service types.ServiceConfig
-	service.Environment = types.MappingWithEquals{"DB_PORT": &value}
-	c := compose{project: &types.Project{Services: types.Services{
-		"temporal": service,
-	}}}
-	environment, err := c.environment("temporal", map[string]string{"DB_PORT": "1"})
-	require.NoError(t, err)
-	require.Equal(t, map[string]string{"DB_PORT": "1"}, environment)
-	_, err = c.environment("temporal", map[string]string{"DB_PROT": "1"})
-	require.EqualError(t, err, "docker-compose.yml: service temporal does not set DB_PROT")
-}
-
-func TestNewestPostgresIsTaken(t *testing.T) {
-	t.Parallel()
-	require.Greater(t, majorVersion("/usr/lib/postgresql/15/bin/initdb"), majorVersion("/usr/lib/postgresql/9.6/bin/initdb"))
 }
 
 // SPEC 4.1: what the receiver takes for a broken promise.

@@ -1,4 +1,4 @@
-package main
+package services
 
 import (
 	"context"
@@ -12,18 +12,18 @@ import (
 	"github.com/seriatim-go/seriatim/internal/embedded"
 )
 
-// compose is docker-compose.yml with every profile.
-type compose struct {
-	project  *types.Project
-	programs programs
-	folder   string // for logs
+// Compose is docker-compose.yml with every profile.
+type Compose struct {
+	Project  *types.Project
+	Programs Programs
+	Folder   string // for logs
 }
 
 // loadCompose reads docker-compose.yml, its variables set as given.
-func loadCompose(ctx context.Context, p programs, folder string, variables types.Mapping) (compose, error) {
+func loadCompose(ctx context.Context, p Programs, folder string, variables types.Mapping) (Compose, error) {
 	root, err := filepath.Abs(".")
 	if err != nil {
-		return compose{}, err
+		return Compose{}, err
 	}
 	project, err := loader.LoadWithContext(ctx, types.ConfigDetails{
 		WorkingDir:  root,
@@ -31,15 +31,15 @@ func loadCompose(ctx context.Context, p programs, folder string, variables types
 		Environment: variables,
 	}, loader.WithProfiles([]string{"*"}))
 	if err != nil {
-		return compose{}, fmt.Errorf("docker-compose.yml: %w", err)
+		return Compose{}, fmt.Errorf("docker-compose.yml: %w", err)
 	}
-	return compose{project: project, programs: p, folder: folder}, nil
+	return Compose{Project: project, Programs: p, Folder: folder}, nil
 }
 
-// environment is a service's, with what is different here. Only what the service
+// Environment is a service's, with what is different here. Only what the service
 // sets can be different: another setting would be one that the file lacks.
-func (c compose) environment(service string, different map[string]string) (map[string]string, error) {
-	set := c.project.Services[service].Environment
+func (c Compose) Environment(service string, different map[string]string) (map[string]string, error) {
+	set := c.Project.Services[service].Environment
 	values := make(map[string]string, len(set))
 	for name, value := range set {
 		values[name] = *value // loading resolves them all
@@ -53,10 +53,10 @@ func (c compose) environment(service string, different map[string]string) (map[s
 	return values, nil
 }
 
-// command is one that runs in a service's environment, with these programs.
-func (c compose) command(environment map[string]string, name string, args ...string) *exec.Cmd {
+// Command is one that runs in a service's environment, with these programs.
+func (c Compose) Command(environment map[string]string, name string, args ...string) *exec.Cmd {
 	command := exec.Command(name, args...)
-	command.Env = embedded.Environment(c.programs.searchPath())
+	command.Env = embedded.Environment(c.Programs.searchPath())
 	for name, value := range environment {
 		command.Env = append(command.Env, name+"="+value)
 	}
@@ -64,11 +64,11 @@ func (c compose) command(environment map[string]string, name string, args ...str
 }
 
 // runJob runs a one-shot service to its end, as the file says it.
-func (c compose) runJob(ctx context.Context, service string, different map[string]string) error {
-	environment, err := c.environment(service, different)
+func (c Compose) runJob(ctx context.Context, service string, different map[string]string) error {
+	environment, err := c.Environment(service, different)
 	if err != nil {
 		return err
 	}
-	line := append(c.project.Services[service].Entrypoint, c.project.Services[service].Command...)
-	return runToEnd(ctx, c.folder, service, c.command(environment, line[0], line[1:]...))
+	line := append(c.Project.Services[service].Entrypoint, c.Project.Services[service].Command...)
+	return RunToEnd(ctx, c.Folder, service, c.Command(environment, line[0], line[1:]...))
 }

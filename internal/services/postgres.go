@@ -1,4 +1,4 @@
-package main
+package services
 
 import (
 	"context"
@@ -21,9 +21,9 @@ import (
 var errNoPostgres = errors.New("PostgreSQL is not installed: there is no initdb in /usr/lib/postgresql/*/bin or on PATH; " +
 	"on Debian: apt-get install -y postgresql")
 
-// postgres is a PostgreSQL server with an empty database folder of its own.
-type postgres struct {
-	*process
+// Postgres is a PostgreSQL server with an empty database folder of its own.
+type Postgres struct {
+	*Process
 	bin, folder    string
 	port           int
 	user, password string
@@ -55,9 +55,9 @@ func majorVersion(initdb string) int {
 
 // startPostgres initialises a database folder and runs a server on it, with the
 // user, the password and the arguments of the service in docker-compose.yml.
-func startPostgres(ctx context.Context, c compose) (*postgres, error) {
-	p := &postgres{}
-	environment, err := c.environment("postgres", nil)
+func startPostgres(ctx context.Context, c Compose) (*Postgres, error) {
+	p := &Postgres{}
+	environment, err := c.Environment("postgres", nil)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +77,7 @@ func startPostgres(ctx context.Context, c compose) (*postgres, error) {
 	return p, nil
 }
 
-func (p *postgres) run(ctx context.Context, c compose) error {
+func (p *Postgres) run(ctx context.Context, c Compose) error {
 	owner, err := p.giveAway()
 	if err != nil {
 		return err
@@ -88,25 +88,25 @@ func (p *postgres) run(ctx context.Context, c compose) error {
 		command.Dir, command.SysProcAttr = p.folder, owner
 		return command
 	}
-	err = runToEnd(ctx, c.folder, "initdb", command("initdb", "--pgdata", data, "--username", p.user,
+	err = RunToEnd(ctx, c.Folder, "initdb", command("initdb", "--pgdata", data, "--username", p.user,
 		"--pwfile", secret, "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C.UTF-8"))
 	if err != nil {
 		return err
 	}
 	args := []string{"-D", data, "-p", strconv.Itoa(p.port), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="}
-	if line := c.project.Services["postgres"].Command; len(line) > 0 {
+	if line := c.Project.Services["postgres"].Command; len(line) > 0 {
 		args = append(args, line[1:]...) // the first word is the program
 	}
-	p.process, err = startProcess(c.folder, "postgres", command("postgres", args...))
+	p.Process, err = StartProcess(c.Folder, "postgres", command("postgres", args...))
 	if err != nil {
 		return err
 	}
-	return p.wait(ctx, func(ctx context.Context) error { return p.healthy(ctx, c) })
+	return p.Wait(ctx, func(ctx context.Context) error { return p.healthy(ctx, c) })
 }
 
 // giveAway writes the password and hands the folder to the user "postgres" if
 // this is root, as which PostgreSQL does not run.
-func (p *postgres) giveAway() (*syscall.SysProcAttr, error) {
+func (p *Postgres) giveAway() (*syscall.SysProcAttr, error) {
 	secret := filepath.Join(p.folder, "password")
 	if err := os.WriteFile(secret, []byte(p.password), 0o600); err != nil {
 		return nil, err
@@ -129,15 +129,15 @@ func (p *postgres) giveAway() (*syscall.SysProcAttr, error) {
 }
 
 // healthy runs the service's own health check.
-func (p *postgres) healthy(ctx context.Context, c compose) error {
-	check := c.project.Services["postgres"].HealthCheck.Test // CMD, program, arguments
+func (p *Postgres) healthy(ctx context.Context, c Compose) error {
+	check := c.Project.Services["postgres"].HealthCheck.Test // CMD, program, arguments
 	command := exec.CommandContext(ctx, filepath.Join(p.bin, check[1]), check[2:]...)
 	command.Env = append(os.Environ(), "PGPORT="+strconv.Itoa(p.port))
 	return command.Run()
 }
 
-// query asks a database for one value.
-func (p *postgres) query(ctx context.Context, database, question string) (string, error) {
+// Query asks a database for one value.
+func (p *Postgres) Query(ctx context.Context, database, question string) (string, error) {
 	command := exec.CommandContext(ctx, filepath.Join(p.bin, "psql"), "--host", "127.0.0.1", "--port", strconv.Itoa(p.port),
 		"--username", p.user, "--dbname", database, "--no-align", "--tuples-only", "--command", question)
 	command.Env = append(os.Environ(), "PGPASSWORD="+p.password)
@@ -148,16 +148,56 @@ func (p *postgres) query(ctx context.Context, database, question string) (string
 	return strings.TrimSpace(string(answer)), nil
 }
 
-// report says what the tests left in the database, and fails where the server was
+// temporalBackends are the database processes that serve the Temporal server.
+const temporalBackends = "FROM pg_stat_activity WHERE backend_type = 'client backend' AND datname LIKE 'temporal%'"
+
+// TerminateBackend ends one of the database processes that serve the Temporal
+// server, as an administrator does.
+func (p *Postgres) TerminateBackend(ctx context.Context) error {
+	ended, err := p.Query(ctx, "postgres", "SELECT pg_terminate_backend(pid) "+temporalBackends+" ORDER BY random() LIMIT 1")
+	if err == nil && ended != "t" {
+		err = fmt.Errorf("pg_terminate_backend: there was no backend to end, it answered %q", ended)
+	}
+	return err
+}
+
+// KillBackend kills one of them as a crash does. PostgreSQL then ends every other
+// one and recovers from its log; KillBackend returns when it answers again.
+func (p *Postgres) KillBackend(ctx context.Context) error {
+	answer, err := p.Query(ctx, "postgres", "SELECT pid "+temporalBackends+" ORDER BY random() LIMIT 1")
+	if err != nil {
+		return err
+	}
+	pid, err := strconv.Atoi(answer)
+	if err != nil {
+		return fmt.Errorf("there was no backend to kill: %w", err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		return fmt.Errorf("kill backend %d: %w", pid, err)
+	}
+	return p.Wait(ctx, func(ctx context.Context) error {
+		_, err := p.Query(ctx, "postgres", "SELECT 1")
+		return err
+	})
+}
+
+// Recoveries counts how often the database ended its processes and recovered,
+// since one of them was killed.
+func (p *Postgres) Recoveries() (int, error) {
+	log, err := os.ReadFile(p.log)
+	return strings.Count(string(log), "all server processes terminated; reinitializing"), err
+}
+
+// Report says what the tests left in the database, and fails where the server was
 // refused a connection.
-func (p *postgres) report(ctx context.Context, out io.Writer) error {
+func (p *Postgres) Report(ctx context.Context, out io.Writer) error {
 	for _, line := range []struct{ database, what, question string }{
 		{"postgres", "version", "SHOW server_version"},
 		{"temporal", "history shards with executions", "SELECT count(DISTINCT shard_id) FROM executions"},
 		{"temporal_visibility", "executions in visibility", "SELECT count(*) FROM executions_visibility"},
 		{"postgres", "size", "SELECT pg_size_pretty(sum(pg_database_size(datname))) FROM pg_database"},
 	} {
-		answer, err := p.query(ctx, line.database, line.question)
+		answer, err := p.Query(ctx, line.database, line.question)
 		if err != nil {
 			return err
 		}
@@ -173,6 +213,6 @@ func (p *postgres) report(ctx context.Context, out io.Writer) error {
 	return nil
 }
 
-func (p *postgres) stop() error {
-	return errors.Join(p.process.stop(syscall.SIGINT), os.RemoveAll(p.folder)) // SIGINT: fast shutdown
+func (p *Postgres) stop() error {
+	return errors.Join(p.Process.Stop(syscall.SIGINT), os.RemoveAll(p.folder)) // SIGINT: fast shutdown
 }

@@ -1,4 +1,4 @@
-package main
+package services
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 
 	"github.com/seriatim-go/seriatim/internal/embedded"
 )
@@ -19,36 +20,40 @@ var temporalPrograms = map[string]embedded.Program{
 	"temporal":          {Name: "cluster-temporal", Module: "clusterserver/cli", Package: "github.com/temporalio/cli/cmd/temporal"},
 }
 
-// programs is a folder with every program, as an image's /usr/local/bin.
-type programs string
+// Programs is a folder with every program, as an image's /usr/local/bin.
+type Programs string
 
-func (p programs) path(name string) string { return filepath.Join(string(p), name) }
+func (p Programs) Path(name string) string { return filepath.Join(string(p), name) }
 
 // searchPath is PATH with these programs first.
-func (p programs) searchPath() string {
+func (p Programs) searchPath() string {
 	return "PATH=" + string(p) + string(os.PathListSeparator) + os.Getenv("PATH")
 }
 
-// buildPrograms builds Temporal's programs, or finds those that were kept, and
-// builds this repository's worker and starter.
-func buildPrograms(ctx context.Context, folder string, out io.Writer) (programs, error) {
+// BuildPrograms builds Temporal's programs, or finds those that were kept, and
+// builds the packages of this repository that are named. The folder becomes the
+// Programs.
+func BuildPrograms(ctx context.Context, folder string, out io.Writer, own ...string) (Programs, error) {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return "", err
 	}
-	p := programs(folder)
+	p := Programs(folder)
 	for name, program := range temporalPrograms {
 		kept, err := embedded.Build(ctx, embedded.Options{Out: out}, program)
 		if err != nil {
 			return "", err
 		}
-		if err := os.Symlink(kept, p.path(name)); err != nil {
+		if err := os.Symlink(kept, p.Path(name)); err != nil {
 			return "", err
 		}
 	}
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", folder+"/", "./worker", "./starter")
+	if len(own) == 0 {
+		return p, nil
+	}
+	build := exec.CommandContext(ctx, "go", append([]string{"build", "-trimpath", "-o", folder + "/"}, own...)...)
 	build.Env = embedded.Environment("CGO_ENABLED=0")
 	if output, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build worker and starter: %w\n%s", err, output)
+		return "", fmt.Errorf("build %s: %w\n%s", strings.Join(own, " and "), err, output)
 	}
 	return p, nil
 }
