@@ -106,10 +106,16 @@ func startProcessWith(t *testing.T, environment []string, config string) *proces
 
 func runProcess(t *testing.T, environment []string, level, config string) *process {
 	t.Helper()
+	return runProgram(t, program(t, "worker"), environment, level, config)
+}
+
+// runProgram runs a build of the worker.
+func runProgram(t *testing.T, path string, environment []string, level, config string) *process {
+	t.Helper()
 	folder := t.TempDir()
 	settings := filepath.Join(folder, "config.yaml")
 	require.NoError(t, os.WriteFile(settings, []byte(config), 0o600))
-	p := &process{t: t, command: exec.Command(program(t, "worker"), "--config", settings, "--log-level", level), log: filepath.Join(folder, "log")}
+	p := &process{t: t, command: exec.Command(path, "--config", settings, "--log-level", level), log: filepath.Join(folder, "log")}
 	p.command.Env = environment
 	log, err := os.Create(p.log)
 	require.NoError(t, err)
