@@ -3,6 +3,7 @@ package workflows
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,10 +43,20 @@ type service struct {
 	ctx       workflow.Context
 	catalogue *catalogue.Catalogue
 	taskQueue string
+
+	// What was asked for since changes were last applied: changed says that there is
+	// something, types are the catalogue's as the last request found them.
+	changed bool
+	types   []boundType
+	started []string
+	reason  string
+	// applying says that changes are being applied now.
+	applying bool
 }
 
 // Service keeps what is stopped, as the memo that workers look at, and completes
-// when nothing is. Its requests are signals, taken in their order.
+// when nothing is. Its requests are signals, taken in their order, and each at once:
+// a stop does not wait until the start before it has reached everything.
 func (d *definitions) Service(ctx workflow.Context, raw converter.RawValue) error {
 	s := &service{ctx: ctx, catalogue: d.catalogue}
 	s.taskQueue = strings.TrimSuffix(workflow.GetInfo(ctx).TaskQueueName, protocol.EngineTaskQueueSuffix)
@@ -62,18 +73,24 @@ func (d *definitions) Service(ctx workflow.Context, raw converter.RawValue) erro
 		Description: `{"action":"stop"|"start","operationType"?,"reason"?,"identity"?}`,
 	})
 	s.ctx, _ = workflow.NewDisconnectedContext(ctx) // a cancellation from the Web UI starts nothing by itself
-	for n := 0; ; n++ {
+	for n := 0; ; {
 		var raw converter.RawValue
-		if !requests.ReceiveAsync(&raw) {
-			switch {
-			case n > 0 && len(s.State.Stops) == 0:
-				return nil
-			case n >= maxControls:
-				return workflow.NewContinueAsNewError(s.ctx, protocol.ServiceWorkflow, s.ServiceCarried)
-			}
-			requests.Receive(s.ctx, &raw)
+		if requests.ReceiveAsync(&raw) {
+			s.take(raw)
+			n++
+			continue
 		}
-		s.take(raw)
+		ends := func() bool { return !s.applying && n > 0 && (len(s.State.Stops) == 0 || n >= maxControls) }
+		if !ends() {
+			if err := workflow.Await(s.ctx, func() bool { return requests.Len() > 0 || ends() }); err != nil {
+				return err
+			}
+			continue
+		}
+		if len(s.State.Stops) == 0 {
+			return nil
+		}
+		return workflow.NewContinueAsNewError(s.ctx, protocol.ServiceWorkflow, s.ServiceCarried)
 	}
 }
 
@@ -88,17 +105,22 @@ func (s *service) take(raw converter.RawValue) {
 		s.State.Refused = cut(err.Error(), 512)
 		return
 	}
-	types, key := s.types(request.OperationType)
+	types, key := s.typesNow(request.OperationType)
 	request.OperationType = protocol.TypeRef(key)
 	var started []string
 	s.State.Stops, started = controlled(s.State.Stops, request, workflow.Now(s.ctx))
+	s.changed, s.types, s.reason = true, types, request.Reason
+	s.started = append(s.started, started...)
 	s.tell()
-	s.apply(request, types, started)
+	if !s.applying {
+		s.applying = true
+		workflow.Go(s.ctx, s.applyAll)
+	}
 }
 
-// types are the catalogue's, and the key of the one that is named; what no
+// typesNow are the catalogue's, and the key of the one that is named; what no
 // catalogue of ours has stays as it was given.
-func (s *service) types(ref protocol.TypeRef) (types []boundType, key string) {
+func (s *service) typesNow(ref protocol.TypeRef) (types []boundType, key string) {
 	var seen struct {
 		Types []boundType `json:"types"`
 		Key   string      `json:"key"`
@@ -152,23 +174,35 @@ func stopsDetails(stops []protocol.Stop) string {
 	return b.String()
 }
 
-// apply has the change reach the workers that are not ours, and the operations
-// that wait since their type was stopped.
-func (s *service) apply(r protocol.ControlRequest, types []boundType, started []string) {
-	now, shared := limited(s.State.Stops, types)
-	request := protocol.ApplyStopsRequest{Limited: allBut(now, s.Limited), Unlimited: allBut(s.Limited, now), Started: started, Reason: r.Reason}
-	s.Limited, s.State.Problem = now, ""
+// applyAll applies what was asked for until there is no more.
+func (s *service) applyAll(ctx workflow.Context) {
+	for s.changed {
+		s.changed = false
+		s.apply(ctx)
+	}
+	s.applying = false
+}
+
+// apply has the changes reach the workers that are not ours, and the operations
+// that wait since their type was stopped, unless it is stopped again.
+func (s *service) apply(ctx workflow.Context) {
+	now, shared := limited(s.State.Stops, s.types)
+	started := slices.DeleteFunc(s.started, func(key string) bool {
+		return slices.ContainsFunc(s.State.Stops, func(stop protocol.Stop) bool { return stop.OperationType == key })
+	})
+	request := protocol.ApplyStopsRequest{Limited: allBut(now, s.Limited), Unlimited: allBut(s.Limited, now), Started: started, Reason: s.reason}
+	s.Limited, s.started, s.State.Problem = now, nil, ""
 	if len(shared) > 0 {
 		s.State.Problem = fmt.Sprintf("task queues that serve other types too are not stopped: %s", strings.Join(shared, ", "))
 	}
-	if keys := unstoppable(s.State.Stops, types); len(keys) > 0 {
+	if keys := unstoppable(s.State.Stops, s.types); len(keys) > 0 {
 		s.State.Problem = strings.TrimPrefix(s.State.Problem+"; types that workflows run are not stopped: "+strings.Join(keys, ", "), "; ")
 	}
 	if len(request.Limited)+len(request.Unlimited)+len(request.Started) == 0 {
 		return
 	}
-	ctx := workflow.WithActivityOptions(s.ctx, workflow.ActivityOptions{
-		TaskQueue:              workflow.GetInfo(s.ctx).TaskQueueName,
+	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              workflow.GetInfo(ctx).TaskQueueName,
 		ScheduleToCloseTimeout: applyTimeout,
 		StartToCloseTimeout:    applyTimeout / 2,
 		HeartbeatTimeout:       time.Minute,

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
@@ -134,4 +135,50 @@ func TestServiceKeepsItsStops(t *testing.T) {
 		{Limited: []string{"mail"}},
 		{Unlimited: []string{"mail"}},
 	}, applied)
+}
+
+// SPEC 8.2: a stop holds at once, also where a start before it has not reached
+// everything yet; what is stopped again by then is not told to go on.
+func TestStopDoesNotWaitForTheStartBeforeIt(t *testing.T) {
+	t.Parallel()
+	var suite testsuite.WorkflowTestSuite
+	env := suite.NewTestWorkflowEnvironment()
+	env.SetTestTimeout(20 * time.Second)
+	cat, err := catalogue.New(
+		catalogue.Type{Key: "test.mail", Binding: catalogue.Binding{Activity: "mail"}},
+		catalogue.Type{Key: "test.record", Binding: catalogue.Binding{Activity: "record"}},
+	)
+	require.NoError(t, err)
+	RegisterService(env, cat)
+	var applied [][]string
+	env.RegisterActivityWithOptions(func(protocol.ApplyStopsRequest) (protocol.ApplyStopsReply, error) {
+		return protocol.ApplyStopsReply{}, nil
+	}, activity.RegisterOptions{Name: protocol.ApplyStopsActivity})
+	env.OnActivity(protocol.ApplyStopsActivity, mock.Anything).After(time.Minute).Return(func(r protocol.ApplyStopsRequest) (protocol.ApplyStopsReply, error) {
+		applied = append(applied, r.Started)
+		return protocol.ApplyStopsReply{}, nil
+	})
+	for at, request := range map[time.Duration]protocol.ControlRequest{
+		0:                {Action: protocol.ControlStop, OperationType: "test.mail"},
+		1 * time.Second:  {Action: protocol.ControlStop, OperationType: "test.record"},
+		2 * time.Second:  {Action: protocol.ControlStart, OperationType: "test.mail"},
+		10 * time.Second: {Action: protocol.ControlStart, OperationType: "test.record"},
+		11 * time.Second: {Action: protocol.ControlStop, OperationType: "test.record"},
+		12 * time.Second: {Action: protocol.ControlStop, OperationType: "test.mail"},
+		time.Hour:        {Action: protocol.ControlStart},
+	} {
+		env.RegisterDelayedCallback(func() { env.SignalWorkflow(protocol.ControlSignalName, request) }, at)
+	}
+	env.RegisterDelayedCallback(func() {
+		var s protocol.ServiceState
+		answer, err := env.QueryWorkflow(protocol.ServiceQueryName)
+		require.NoError(t, err)
+		require.NoError(t, answer.Get(&s))
+		require.Len(t, s.Stops, 2)
+		require.Empty(t, applied, "the first start is still being applied")
+	}, 13*time.Second)
+	env.ExecuteWorkflow(protocol.ServiceWorkflow)
+	require.True(t, env.IsWorkflowCompleted())
+	require.NoError(t, env.GetWorkflowError())
+	require.Equal(t, [][]string{{"test.mail"}, {"test.record", "test.mail"}}, applied)
 }
