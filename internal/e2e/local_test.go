@@ -271,8 +271,8 @@ func TestARequestWaitsForTheLocalAttempt(t *testing.T) {
 	}
 }
 
-// A signal, or a cancellation of the workflow, that comes while a local attempt
-// runs has the server take the task back: the attempt is made again, regularly.
+// A signal that comes while a local attempt runs has the server take the task
+// back: the attempt is made again, regularly.
 func TestASignalDuringALocalAttemptHasItMadeAgain(t *testing.T) {
 	t.Parallel()
 	began, goOn := make(chan string, 1), make(chan protocol.Outcome, 1)
@@ -284,6 +284,24 @@ func TestASignalDuringALocalAttemptHasItMadeAgain(t *testing.T) {
 	goOn <- protocol.Success(nil)
 	require.Equal(t, local(token, 1).ID, <-began)
 	require.Equal(t, []string{"1.0", "1.1"}, s.fencesOf(first), "before the next begins, with a newer fence")
+	goOn <- protocol.Success(nil)
+	s.untilClosed(local(token, 1).ID)
+}
+
+// A cancellation of the workflow has the server take the task back as well: the
+// operation is Canceled, although one attempt has done the work.
+func TestACancellationOfTheWorkflowDuringALocalAttempt(t *testing.T) {
+	t.Parallel()
+	began, goOn := make(chan string, 1), make(chan protocol.Outcome, 1)
+	s := newLocalSite(t, heldUp(began, goOn))
+	token := unique(t)
+	s.submit(token, []protocol.Operation{local(token, 0), local(token, 1)})
+	first := <-began
+	require.NoError(t, s.CancelWorkflow(s.ctx, protocol.OperationWorkflowID(first), ""))
+	goOn <- protocol.Success(nil)
+	require.Equal(t, local(token, 1).ID, <-began)
+	require.Equal(t, []string{"1.0"}, s.fencesOf(first))
+	require.Equal(t, protocol.Canceled, s.recordOf(first).StatusCode)
 	goOn <- protocol.Success(nil)
 	s.untilClosed(local(token, 1).ID)
 }

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -68,8 +69,10 @@ func TestReleasesTakeTurnsUnderLoad(t *testing.T) {
 		p.replays(turn)
 		p = runBuild(t, builds[turn%2], shared, config)
 	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
 	for _, o := range operations {
-		found, err := c.Wait(t.Context(), o.ID, o.DependencyToken)
+		found, err := c.Wait(ctx, o.ID, o.DependencyToken)
 		require.NoError(t, err)
 		require.Equal(t, protocol.Succeeded, found.StatusCode, "%s: %s", o.ID, found.Message)
 	}
