@@ -10,7 +10,8 @@ import (
 )
 
 // inflict does the plan's faults, each at its time, and returns when all are
-// over, or ctx is done and what was broken is whole again. A fault waits for the one before it on the same process, or on the wire.
+// over, or ctx is done and what was broken is whole again. A fault waits for the one
+// before it on the same process, or on the wire.
 func (s *site) inflict(ctx context.Context, faults []fault, begin time.Time, progress io.Writer) {
 	var server, wire, service, database sync.Mutex
 	var all sync.WaitGroup
