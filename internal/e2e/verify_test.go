@@ -73,13 +73,14 @@ func (s *site) requireKept(token string) *verify.Report {
 func TestVerifyProvesAToken(t *testing.T) {
 	t.Parallel()
 	const n = 60
-	s := newSite(t, shared, workflows.Options{PageBytes: 4000, MaxRunEvents: 120})
+	s := newSite(t, shared, workflows.Options{PageBytes: 4000, MaxRunEvents: 60})
 	token := unique(t)
 	failing := operation(token, 3).ID
 	s.handle = func(_ context.Context, in protocol.HandlerInput) (protocol.HandlerResult, error) {
 		if in.Operation.ID == failing {
 			return protocol.HandlerResult{}, temporal.NewNonRetryableApplicationError("no", protocol.ErrTypeFail, nil)
 		}
+		time.Sleep(60 * time.Millisecond) // a run lasts a second at least: over several, however fast the machine
 		return protocol.HandlerResult{}, nil
 	}
 	_, err := askToken[protocol.SerializerState](s, token, protocol.HoldUpdateName, protocol.HoldRequest{Reason: "at first"})
@@ -119,7 +120,7 @@ func TestVerifyProvesAToken(t *testing.T) {
 	require.Equal(t, n+1, report.Counts.Histories)
 	require.Equal(t, 1, report.Counts.Reruns)
 	require.Equal(t, 1, report.Counts.EndedInQueue)
-	require.Greater(t, report.Counts.Runs, 3)
+	require.Greater(t, report.Counts.Runs, 2)
 	require.True(t, report.Coverage.FromChainStart)
 	require.Empty(t, report.Coverage.Limits)
 	require.Equal(t, report.Coverage.First+n-1, report.Coverage.Last)

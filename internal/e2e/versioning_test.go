@@ -112,7 +112,7 @@ func TestTheBuildThatIsSetCurrentTakesOver(t *testing.T) {
 		token := fmt.Sprintf("%s-%d", queue, k)
 		builds, runs := r.builds(protocol.SerializerWorkflowID(token))
 		require.Equal(t, []string{"1", "2"}, builds, "token %s moves once, and not back", token)
-		require.Greater(t, runs, 3)
+		require.Greater(t, runs, 2)
 		total += runs
 		last, _ := r.builds(protocol.OperationWorkflowID(operation(token, each-1).ID))
 		require.Equal(t, []string{"2"}, last)
