@@ -119,9 +119,28 @@ func (m *simModel) named(e *simEntry, l simLogged) error {
 		return fmt.Errorf("the sequence of %s is %d", e.inPlace.id, e.inPlace.sequence)
 	case e.ID == "" && l.id != protocol.DefaultOperationID(testToken, l.sequence):
 		return fmt.Errorf("it has no id: that is made of its sequence")
+	case e.ID == "" && e.inPlace == nil && !m.fits(e, l.sequence):
+		return fmt.Errorf("it has no id, and sequences are in the order of acceptance")
 	}
 	m.claim(e, l.id, l.sequence)
 	return nil
+}
+
+// fits says that those which were accepted before it have smaller sequences, and
+// those after it greater ones, as far as they are known: of several without an id,
+// one that comes later may be started first, since pages are read meanwhile.
+func (m *simModel) fits(e *simEntry, sequence int64) bool {
+	after := false
+	for _, other := range m.all {
+		switch {
+		case other == e:
+			after = true
+		case other.sequence == 0 || other.inPlace != nil || other.repeats != nil:
+		case after == (other.sequence < sequence):
+			return false
+		}
+	}
+	return true
 }
 
 // seeOperation takes in what an operation's own workflow does.
