@@ -19,7 +19,10 @@ import (
 // workflows.RebuildToken, RunLookedBack and KeepInPages, and the names of the search
 // attributes where they are not the default ones.
 func RegisterEngine(w Registry, c client.Client, rebuilder Rebuilder) {
-	e := &engine{client: c, rebuilder: rebuilder, looks: newLooks(c)}
+	e := &engine{client: c, rebuilder: rebuilder, looks: rebuilder.Looks}
+	if e.looks == nil {
+		e.looks = NewLooks(c)
+	}
 	for name, definition := range map[string]any{
 		protocol.AwaitOperationActivity:  e.awaitOperation,
 		protocol.FindPredecessorActivity: e.findPredecessor,
@@ -42,7 +45,7 @@ func RegisterEngine(w Registry, c client.Client, rebuilder Rebuilder) {
 type engine struct {
 	client    client.Client
 	rebuilder Rebuilder
-	looks     *looks
+	looks     *Looks
 }
 
 // engineHeartbeat keeps the server sure that a waiting activity is alive.

@@ -34,6 +34,9 @@ type Rebuilder struct {
 	// AttributeNames are those of workflows.Options, for the operations that the
 	// engine starts.
 	AttributeNames protocol.AttributeNames
+	// Looks are those of workflows.Options.NothingBefore, so that both share one
+	// rate; nil has its own.
+	Looks *Looks
 }
 
 // findPredecessor looks for the run of this workflow id before the one that
@@ -44,15 +47,10 @@ func (e *engine) findPredecessor(ctx context.Context, request protocol.Predecess
 	if !protocol.IsExactInQuery(request.WorkflowID) {
 		return protocol.Predecessor{Look: protocol.PredecessorUnchecked, Reason: "the server cannot search for this token's characters"}, nil
 	}
-	suspects, err := e.looks.find(ctx, request.WorkflowID)
-	if err != nil {
+	switch suspicious, err := e.looks.suspicious(ctx, request); {
+	case err != nil:
 		return protocol.Predecessor{}, err
-	}
-	suspicious := false
-	for _, run := range suspects {
-		suspicious = suspicious || run != request.RunID
-	}
-	if !suspicious {
+	case !suspicious:
 		return none, nil
 	}
 	run, err := e.runBefore(ctx, request)

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/seriatim-go/seriatim/activities"
 	"github.com/seriatim-go/seriatim/internal/attributes"
 	"github.com/seriatim-go/seriatim/internal/reach"
 	"github.com/seriatim-go/seriatim/opclient"
@@ -35,6 +36,8 @@ type site struct {
 	searchAttributes bool
 	// names are those of the search attributes.
 	names protocol.AttributeNames
+	// looks are shared by all that looks how a serializer ended.
+	looks *activities.Looks
 }
 
 // connect reaches the server and the namespace, however long they take to be
@@ -80,7 +83,7 @@ func attempt(ctx context.Context, options client.Options, names protocol.Attribu
 		c.Close()
 		return site{}, err
 	}
-	return site{client: c, searchAttributes: complete, names: names}, nil
+	return site{client: c, searchAttributes: complete, names: names, looks: activities.NewLooks(c)}, nil
 }
 
 // inspect asks whether the namespace is there and has the search attributes.

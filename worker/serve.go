@@ -166,6 +166,9 @@ func newWorker(server site, s setup, gate *activities.Gate, handle bool, failed 
 		MaxRunEvents:     c.Serializer.MaxRunEvents,
 		MaxRunSignals:    c.Serializer.MaxRunSignals,
 	}
+	if c.Serializer.GlancesBack() {
+		options.NothingBefore = server.looks.NothingBefore
+	}
 	if handle {
 		own := activities.Traced(s.traces.provider, gate.Guard(s.handlers.activities))
 		activities.Register(w, own)
@@ -188,7 +191,7 @@ func newEngineWorker(server site, s setup, failed chan<- error) worker.Worker {
 	workflows.RegisterService(w, s.handlers.catalogue)
 	activities.RegisterEngine(w, server.client, activities.Rebuilder{
 		Rebuild: workflows.RebuildToken, LookedBack: workflows.RunLookedBack, KeepInPages: workflows.KeepInPages,
-		AttributeNames: server.names,
+		AttributeNames: server.names, Looks: server.looks,
 	})
 	return w
 }

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -10,9 +11,10 @@ import (
 	"github.com/seriatim-go/seriatim/protocol"
 )
 
-// How long a new chain waits for the look at its predecessor before it goes on
-// without, and for the reading of a history.
+// How long a new chain waits for the look at its predecessor: in its own process,
+// and by the engine, before it goes on without; and for the reading of a history.
 const (
+	glanceTimeout  = 500 * time.Millisecond
 	findTimeout    = 20 * time.Second
 	rebuildTimeout = 10 * time.Minute
 )
@@ -44,13 +46,45 @@ func (s *serializer) mustLookBack() bool {
 
 func (s *serializer) findPredecessor() (found protocol.Predecessor) {
 	info := workflow.GetInfo(s.ctx).WorkflowExecution
-	err := s.engine(protocol.FindPredecessorActivity, "looks how the serializer before ended", findTimeout,
-		protocol.PredecessorRequest{WorkflowID: info.ID, RunID: info.RunID}, &found)
+	request := protocol.PredecessorRequest{WorkflowID: info.ID, RunID: info.RunID}
+	nothing := false
+	if s.glance != nil && s.glance.Get(s.ctx, &nothing) == nil && nothing {
+		return protocol.Predecessor{Look: protocol.PredecessorNone}
+	}
+	err := s.engine(protocol.FindPredecessorActivity, "looks how the serializer before ended", findTimeout, request, &found)
 	if err != nil {
 		workflow.GetLogger(s.ctx).Warn("the serializer before was not looked at", "error", err)
 		return protocol.Predecessor{Look: protocol.PredecessorUnchecked, Reason: cut(err.Error(), maxRejectBytes)}
 	}
 	return found
+}
+
+// beginGlance asks whether there is nothing to go on with, as nearly always: one
+// marker in the run's first task. It holds a slot of the worker's, so it must be
+// quick, or the engine is asked.
+func (s *serializer) beginGlance() workflow.Future {
+	if !s.lookingBack || !s.settings.LookLocally {
+		return nil
+	}
+	info := workflow.GetInfo(s.ctx).WorkflowExecution
+	ctx := workflow.WithLocalActivityOptions(s.ctx, workflow.LocalActivityOptions{
+		ScheduleToCloseTimeout: glanceTimeout,
+		StartToCloseTimeout:    glanceTimeout,
+		RetryPolicy:            &temporal.RetryPolicy{MaximumAttempts: 1},
+		Summary:                "looks how the serializer before ended",
+	})
+	return workflow.ExecuteLocalActivity(ctx, s.NothingBefore, protocol.PredecessorRequest{WorkflowID: info.ID, RunID: info.RunID})
+}
+
+// glanceActivity is the name of NothingBefore in histories.
+const glanceActivity = "NothingBefore"
+
+// NothingBefore is the local activity of a glance.
+func (d *definitions) NothingBefore(ctx context.Context, request protocol.PredecessorRequest) (bool, error) {
+	if d.options.NothingBefore == nil {
+		return false, nil
+	}
+	return d.options.NothingBefore(ctx, request)
 }
 
 // takeOver goes on where the predecessor was stopped.

@@ -34,6 +34,11 @@ func RebuildToken(workflowID string, events []*historypb.HistoryEvent, before an
 	}
 	r.recurs = slices.ContainsFunc(events, marksRecurring)
 	for _, event := range events {
+		if seen := glanceIn(event); seen != nil {
+			r.glanced = *seen
+		}
+	}
+	for _, event := range events {
 		if err := r.read(event); err != nil {
 			return nil, fmt.Errorf("history event %d: %w", event.GetEventId(), err)
 		}
@@ -58,6 +63,10 @@ func RunLookedBack(events []*historypb.HistoryEvent) bool {
 		switch event.GetEventType() {
 		case enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
 			if event.GetWorkflowExecutionStartedEventAttributes().GetContinuedExecutionRunId() != "" {
+				return true
+			}
+		case enumspb.EVENT_TYPE_MARKER_RECORDED:
+			if seen := glanceIn(event); seen != nil && seen.nothing {
 				return true
 			}
 		case enumspb.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
@@ -92,6 +101,7 @@ type rebuild struct {
 	// before is the chain before; looking holds intake back, as the run did while
 	// it asked about that chain.
 	before   *predecessor
+	glanced  glanced
 	byServer bool // how the run was told that the chain before it ended
 	looking  bool
 
@@ -151,6 +161,35 @@ type rebuiltChild struct {
 	ended bool // it only recorded an end
 }
 
+// glanced is what the run's glance saw: when, which is the time of all that the
+// run did later in that workflow task, and in which one, by its completion.
+type glanced struct {
+	nothing bool
+	on      time.Time
+	task    int64
+}
+
+// glanceIn reads the event in which a run recorded its glance; nil for any other.
+func glanceIn(event *historypb.HistoryEvent) *glanced {
+	marker := event.GetMarkerRecordedEventAttributes()
+	if marker.GetMarkerName() != "LocalActivity" {
+		return nil
+	}
+	var data struct {
+		ActivityType string
+		ReplayTime   time.Time
+	}
+	if payload := rawPayload(marker.GetDetails()["data"], 0).Payload(); payload == nil ||
+		json.Unmarshal(payload.GetData(), &data) != nil || data.ActivityType != glanceActivity {
+		return nil
+	}
+	seen := &glanced{on: data.ReplayTime, task: marker.GetWorkflowTaskCompletedEventId()}
+	if payload := rawPayload(marker.GetDetails()["result"], 0).Payload(); payload != nil {
+		seen.nothing = string(payload.GetData()) == "true"
+	}
+	return seen
+}
+
 func (r *rebuild) takesRecurring() bool { return r.recurs }
 
 // marksRecurring says that the event is where a run noted that it takes recurring
@@ -190,6 +229,9 @@ func (r *rebuild) read(event *historypb.HistoryEvent) error {
 		r.times[event.GetEventId()] = r.last
 	case enumspb.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
 		r.task = r.times[event.GetWorkflowTaskCompletedEventAttributes().GetStartedEventId()]
+		if event.GetEventId() == r.glanced.task {
+			r.task = r.glanced.on
+		}
 		r.flush(r.task)
 		clear(r.times)
 	default:

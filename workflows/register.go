@@ -33,6 +33,10 @@ type Options struct {
 	// had closed it. The look is one activity on the engine's queue and a share of
 	// one visibility request.
 	NoLookBack bool
+	// NothingBefore says in this process that there is nothing to go on with, which
+	// saves that activity: activities.Looks.NothingBefore. nil leaves it to the
+	// activity, and so do false and an error.
+	NothingBefore func(context.Context, protocol.PredecessorRequest) (bool, error)
 	// PageBytes is how much of a long queue one page holds; default 64 KiB, at most
 	// 128 KiB. Smaller ones are for tests.
 	PageBytes int

@@ -166,6 +166,13 @@ func TestRecordedShapesHaveWhatTheyAreFor(t *testing.T) {
 	has("serializer-cancel-all", enumspb.EVENT_TYPE_REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED, nil)
 	has("unreleased/serializer-recurring-1", enumspb.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED, asked(protocol.StartRecurrenceActivity))
 	has("unreleased/serializer-recurring-1", enumspb.EVENT_TYPE_MARKER_RECORDED, marksRecurring)
+	glances := func(nothing bool) func(*historypb.HistoryEvent) bool {
+		return func(e *historypb.HistoryEvent) bool { seen := glanceIn(e); return seen != nil && seen.nothing == nothing }
+	}
+	has("unreleased/serializer-idle", enumspb.EVENT_TYPE_MARKER_RECORDED, glances(true))
+	has("unreleased/serializer-reset-1", enumspb.EVENT_TYPE_MARKER_RECORDED, glances(true))
+	has("unreleased/serializer-recovered-2", enumspb.EVENT_TYPE_MARKER_RECORDED, glances(false))
+	has("unreleased/serializer-recovered-2", enumspb.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED, asked(protocol.RebuildTokenActivity))
 	has("unreleased/recurrence", enumspb.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED, nil)
 	has("unreleased/recurrence-occurrence", enumspb.EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED, nil)
 	has("unreleased/recurrence-with-token", enumspb.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED, asked(protocol.SubmitOccurrenceActivity))

@@ -28,7 +28,8 @@ type serializer struct {
 	refused  string // why nothing can be accepted in this run, if so
 
 	predecessor protocol.Predecessor
-	lookingBack bool // nothing is taken in before that is done
+	lookingBack bool            // nothing is taken in before that is done
+	glance      workflow.Future // the first part of that, nil where it has none
 
 	submissions workflow.ReceiveChannel
 	hints       workflow.ReceiveChannel // an adopted operation is about to close
@@ -73,6 +74,7 @@ type settings struct {
 	MaxRunEvents     int           `json:"maxRunEvents"`
 	MaxRunSignals    int           `json:"maxRunSignals"`
 	NoLookBack       bool          `json:"noLookBack,omitempty"`
+	LookLocally      bool          `json:"lookLocally,omitempty"`
 	PageBytes        int           `json:"pageBytes,omitempty"`
 	// AttributeNames are those of the search attributes; absent for the default ones.
 	AttributeNames protocol.AttributeNames `json:"attributeNames,omitempty"`
@@ -83,7 +85,7 @@ type settings struct {
 func settingsOf(o Options, c *catalogue.Catalogue) settings {
 	return settings{
 		SearchAttributes: o.SearchAttributes, Linger: o.Linger, MaxRunEvents: o.MaxRunEvents, MaxRunSignals: o.MaxRunSignals,
-		NoLookBack: o.NoLookBack, PageBytes: o.PageBytes, Restricted: restrictedTypes(c), AttributeNames: o.AttributeNames,
+		NoLookBack: o.NoLookBack, LookLocally: o.NothingBefore != nil, PageBytes: o.PageBytes, Restricted: restrictedTypes(c), AttributeNames: o.AttributeNames,
 	}
 }
 
@@ -120,7 +122,6 @@ func (d *definitions) newSerializer(root workflow.Context, input, state converte
 	s.hints = workflow.GetSignalChannelWithOptions(ctx, protocol.OperationClosedSignalName, workflow.SignalChannelOptions{
 		Description: "An operation of this token is about to close",
 	})
-	s.reset = s.resetNoticed()
 	doubt, cancel := s.restore(input, state)
 	if err := s.recordSettings(); err != nil {
 		return nil, err
@@ -128,6 +129,8 @@ func (d *definitions) newSerializer(root workflow.Context, input, state converte
 	s.queue.Counts.Runs++
 	s.adoptHead(doubt, cancel)
 	s.lookingBack = s.mustLookBack() // an update that has waited runs as soon as its handler is set
+	s.glance = s.beginGlance()
+	s.reset = s.resetNoticed() // local activities are told apart by how many were begun before
 	return s, s.setHandlers()
 }
 

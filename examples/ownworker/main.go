@@ -108,9 +108,11 @@ func run() error {
 	}
 
 	// The engine looks after operations on slots that handlers never take.
+	looks := activities.NewLooks(c)
 	engine := worker.New(c, protocol.DefaultTaskQueue+protocol.EngineTaskQueueSuffix, worker.Options{})
 	activities.RegisterEngine(engine, c, activities.Rebuilder{
 		Rebuild: workflows.RebuildToken, LookedBack: workflows.RunLookedBack, KeepInPages: workflows.KeepInPages,
+		Looks: looks,
 	})
 	if err := engine.Start(); err != nil {
 		return err
@@ -118,7 +120,7 @@ func run() error {
 	defer engine.Stop()
 
 	w := worker.New(c, protocol.DefaultTaskQueue, worker.Options{WorkerStopTimeout: 25 * time.Second})
-	workflows.Register(w, types, workflows.Options{})
+	workflows.Register(w, types, workflows.Options{NothingBefore: looks.NothingBefore})
 	activities.Register(w, activities.Handlers{
 		"greeting.send": activities.Typed(send), "greeting.round": activities.Typed(greetAll),
 		"welcome": welcome(opclient.New(c, opclient.Options{})),

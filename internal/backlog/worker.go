@@ -39,7 +39,8 @@ func runWorker(ctx context.Context, args []string) error {
 	}
 	options := worker.Options{WorkerStopTimeout: 5 * time.Second, DeadlockDetectionTimeout: 5 * time.Second}
 	operations := worker.New(c, protocol.DefaultTaskQueue, options)
-	workflows.Register(operations, types, workflows.Options{SearchAttributes: true})
+	looks := activities.NewLooks(c)
+	workflows.Register(operations, types, workflows.Options{SearchAttributes: true, NothingBefore: looks.NothingBefore})
 	operations.RegisterActivityWithOptions(
 		func(context.Context, protocol.HandlerInput) (protocol.HandlerResult, error) {
 			return protocol.HandlerResult{}, nil
@@ -49,6 +50,7 @@ func runWorker(ctx context.Context, args []string) error {
 	engine := worker.New(c, protocol.DefaultTaskQueue+protocol.EngineTaskQueueSuffix, options)
 	activities.RegisterEngine(engine, c, activities.Rebuilder{
 		Rebuild: workflows.RebuildToken, LookedBack: workflows.RunLookedBack, KeepInPages: workflows.KeepInPages,
+		Looks: looks,
 	})
 	for _, w := range []worker.Worker{operations, engine} {
 		if err := w.Start(); err != nil {

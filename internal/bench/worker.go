@@ -112,11 +112,15 @@ func seriatimWorkers(c client.Client, o workerOptions) ([]worker.Worker, error) 
 			return protocol.Success(nil)
 		})})
 	activities.Register(operations, handlers)
-	workflows.Register(operations, types, workflows.Options{SearchAttributes: true, RunLocally: activities.Local(handlers)})
+	looks := activities.NewLooks(c)
+	workflows.Register(operations, types, workflows.Options{
+		SearchAttributes: true, RunLocally: activities.Local(handlers), NothingBefore: looks.NothingBefore,
+	})
 	engine := worker.New(c, o.kind.taskQueue()+protocol.EngineTaskQueueSuffix, withPollers(worker.Options{}, o.pollers))
 	workflows.RegisterService(engine, types)
 	activities.RegisterEngine(engine, c, activities.Rebuilder{
 		Rebuild: workflows.RebuildToken, LookedBack: workflows.RunLookedBack, KeepInPages: workflows.KeepInPages,
+		Looks: looks,
 	})
 	return []worker.Worker{engine, operations}, nil
 }

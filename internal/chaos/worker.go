@@ -73,7 +73,9 @@ func serve(ctx context.Context, c client.Client, h *handler, handlers activities
 		MaxConcurrentActivityExecutionSize: 50,
 	}
 	operations := worker.New(c, protocol.DefaultTaskQueue, options)
-	workflows.Register(operations, chaosCatalogue(), chaosOptions)
+	looks, o := activities.NewLooks(c), chaosOptions
+	o.NothingBefore = looks.NothingBefore
+	workflows.Register(operations, chaosCatalogue(), o)
 	activities.Register(operations, gate.Guard(handlers))
 	registerFlow(operations, h)
 	options.WorkerStopTimeout = time.Second
@@ -81,6 +83,7 @@ func serve(ctx context.Context, c client.Client, h *handler, handlers activities
 	workflows.RegisterService(engine, chaosCatalogue())
 	activities.RegisterEngine(engine, c, activities.Rebuilder{
 		Rebuild: workflows.RebuildToken, LookedBack: workflows.RunLookedBack, KeepInPages: workflows.KeepInPages,
+		Looks: looks,
 	})
 	for _, w := range []worker.Worker{operations, engine} {
 		for w.Start() != nil { // the server may have gone again

@@ -72,7 +72,19 @@ type Serializer struct {
 	// 10..40,000, default 2,000; signals 1..9,000, default 5,000.
 	MaxRunEvents  int `mapstructure:"maxRunEvents"`
 	MaxRunSignals int `mapstructure:"maxRunSignals"`
+	// OldestWorker is the oldest release that any worker of the task queue has, one
+	// of Releases; default the latest. What an older one could not go on with is
+	// not done.
+	OldestWorker string `mapstructure:"oldestWorker"`
 }
+
+// Releases are those in which runs of workflows began to do what the one before
+// cannot go on with.
+var Releases = []string{"0.1.0", "0.2.0"}
+
+// GlancesBack says that every worker can go on with a token whose first run looked
+// at the chain before it in its own workflow task.
+func (s Serializer) GlancesBack() bool { return s.OldestWorker != "0.1.0" }
 
 // HTTP configures the handler of http.request.
 type HTTP struct {
@@ -200,7 +212,7 @@ func Default() Config {
 			StopTimeout:                25 * time.Second,
 			SurveyInterval:             time.Minute,
 		},
-		Serializer:       Serializer{Linger: time.Hour, MaxRunEvents: 2000, MaxRunSignals: 5000},
+		Serializer:       Serializer{Linger: time.Hour, MaxRunEvents: 2000, MaxRunSignals: 5000, OldestWorker: Releases[len(Releases)-1]},
 		HTTP:             HTTP{MaxResponseBytes: 64 << 10},
 		SearchAttributes: SearchAttributes{Names: defaultAttributeNames()},
 	}
@@ -220,6 +232,7 @@ func (c *Config) settings() map[string]any {
 		"serializer.linger":                 &c.Serializer.Linger,
 		"serializer.maxRunEvents":           &c.Serializer.MaxRunEvents,
 		"serializer.maxRunSignals":          &c.Serializer.MaxRunSignals,
+		"serializer.oldestWorker":           &c.Serializer.OldestWorker,
 		"http.allowLoopback":                &c.HTTP.AllowLoopback,
 		"http.denyPrivate":                  &c.HTTP.DenyPrivate,
 		"http.proxyFromEnvironment":         &c.HTTP.ProxyFromEnvironment,

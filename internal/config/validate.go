@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"math"
 	"net"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/seriatim-go/seriatim/catalogue"
@@ -44,6 +46,7 @@ func (c Config) Validate() error {
 		within("serializer.linger", c.Serializer.Linger, time.Second, maxLinger),
 		within("serializer.maxRunEvents", c.Serializer.MaxRunEvents, 10, maxRunEvents),
 		within("serializer.maxRunSignals", c.Serializer.MaxRunSignals, 1, maxRunSignals),
+		validRelease("serializer.oldestWorker", c.Serializer.OldestWorker),
 		within("http.maxResponseBytes", c.HTTP.MaxResponseBytes, 1, protocol.MaxResultBytes),
 		validExporter("traces.exporter", c.Traces.Exporter),
 		c.validateConnections(),
@@ -70,6 +73,13 @@ func validInterval(key string, interval time.Duration) error {
 		return nil
 	}
 	return within(key, interval, minSurveyInterval, maxSurveyInterval)
+}
+
+func validRelease(key, release string) error {
+	if slices.Contains(Releases, release) {
+		return nil
+	}
+	return fmt.Errorf("%s: %q is not one of %s", key, release, strings.Join(Releases, ", "))
 }
 
 // validExporter checks that it is one; "" is none.

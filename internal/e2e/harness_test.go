@@ -139,9 +139,9 @@ func (s *site) startWorker() {
 	options := worker.Options{WorkerStopTimeout: 5 * time.Second}
 	operations := worker.New(s.Client, s.taskQueue, options)
 	handlers := activities.Handlers{"work": activities.HandlerFunc(s.work)}
-	o := s.options
+	o, looks := s.options, activities.NewLooks(s.Client)
 	if !s.withoutLocal {
-		o.RunLocally = activities.Local(handlers)
+		o.RunLocally, o.NothingBefore = activities.Local(handlers), looks.NothingBefore
 	}
 	workflows.Register(operations, cat, o)
 	operations.RegisterWorkflowWithOptions(fulfil, workflow.RegisterOptions{Name: "fulfil"})
@@ -150,7 +150,7 @@ func (s *site) startWorker() {
 	engine := worker.New(s.Client, s.taskQueue+protocol.EngineTaskQueueSuffix, options)
 	activities.RegisterEngine(engine, s.Client, activities.Rebuilder{
 		Rebuild: workflows.RebuildToken, LookedBack: workflows.RunLookedBack, KeepInPages: workflows.KeepInPages,
-		AttributeNames: s.options.AttributeNames,
+		AttributeNames: s.options.AttributeNames, Looks: looks,
 	})
 	s.workers = []worker.Worker{operations, engine}
 	for _, w := range s.workers {

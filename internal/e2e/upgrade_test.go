@@ -95,5 +95,6 @@ func (p *process) replays(turn int) {
 // runBuild is startProcess for another build of the worker.
 func runBuild(t *testing.T, path string, server *embedded.Server, config string) *process {
 	t.Helper()
-	return runProgram(t, path, append(os.Environ(), "TEMPORAL_ADDRESS="+server.Address(), "TEMPORAL_NAMESPACE="+server.Namespace()), "warn", config)
+	return runProgram(t, path, append(os.Environ(), "TEMPORAL_ADDRESS="+server.Address(), "TEMPORAL_NAMESPACE="+server.Namespace(),
+		"SERIATIM_SERIALIZER_OLDESTWORKER=0.1.0"), "warn", config)
 }

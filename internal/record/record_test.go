@@ -85,13 +85,15 @@ func (s *stage) startWorker() {
 	require.NoError(s.t, err)
 	operations := worker.New(s.Client, s.name, worker.Options{Identity: identity})
 	o := s.options
-	o.RunLocally = s.recordLocally
+	looks := activities.NewLooks(s.Client)
+	o.RunLocally, o.NothingBefore = s.recordLocally, looks.NothingBefore
 	workflows.Register(operations, cat, o)
 	operations.RegisterWorkflowWithOptions(waits, workflow.RegisterOptions{Name: "waits"})
 	operations.RegisterActivityWithOptions(s.record, activity.RegisterOptions{Name: "record"})
 	engine := worker.New(s.Client, s.name+protocol.EngineTaskQueueSuffix, worker.Options{Identity: identity})
 	activities.RegisterEngine(engine, s.Client, activities.Rebuilder{
 		Rebuild: workflows.RebuildToken, LookedBack: workflows.RunLookedBack, KeepInPages: workflows.KeepInPages,
+		Looks: looks,
 	})
 	s.workers = []worker.Worker{operations, engine}
 	for _, w := range s.workers {
