@@ -167,7 +167,10 @@ func TestRecordedShapesHaveWhatTheyAreFor(t *testing.T) {
 	has("unreleased/serializer-recurring-1", enumspb.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED, asked(protocol.StartRecurrenceActivity))
 	has("unreleased/serializer-recurring-1", enumspb.EVENT_TYPE_MARKER_RECORDED, marksRecurring)
 	glances := func(nothing bool) func(*historypb.HistoryEvent) bool {
-		return func(e *historypb.HistoryEvent) bool { seen := glanceIn(e); return seen != nil && seen.nothing == nothing }
+		return func(e *historypb.HistoryEvent) bool {
+			seen := glanceIn(e)
+			return seen != nil && seen.nothing == nothing
+		}
 	}
 	has("unreleased/serializer-idle", enumspb.EVENT_TYPE_MARKER_RECORDED, glances(true))
 	has("unreleased/serializer-reset-1", enumspb.EVENT_TYPE_MARKER_RECORDED, glances(true))
