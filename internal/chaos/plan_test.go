@@ -66,7 +66,7 @@ func TestAPlanHasWhatWasAskedFor(t *testing.T) {
 	} {
 		require.Positive(t, verbs[verb], verb)
 	}
-	for _, of := range []protocol.TypeRef{chaosType, httpType, flowType} {
+	for _, of := range []protocol.TypeRef{chaosType, httpType, flowType, localType, importType, mailType} {
 		require.Positive(t, types[of], of)
 	}
 	require.Positive(t, recur[true])
