@@ -26,9 +26,9 @@ type caretaker struct {
 	submitter
 	site      *site
 	steps     atomic.Int64
-	long      map[string]bool // operations that can be stopped in the middle
-	stopped   int             // how many of them were seen running
-	postponed map[string]bool // operations that tend has asked to wait
+	long      map[string]bool // operations that can be stopped in the middle: interrupt's
+	stopped   map[string]bool // those of them that were seen running
+	postponed map[string]bool // others, which tend has asked to wait
 	finishing atomic.Bool     // policies are put back, too
 	ending    atomic.Bool     // what recurs is cancelled, too
 	done      chan struct{}
@@ -40,7 +40,7 @@ func (s *site) startCaretaker(ctx context.Context, begin time.Time, long map[str
 	if err != nil {
 		return nil, err
 	}
-	c := &caretaker{site: s, long: long, postponed: make(map[string]bool), done: make(chan struct{})}
+	c := &caretaker{site: s, long: long, stopped: make(map[string]bool), postponed: make(map[string]bool), done: make(chan struct{})}
 	c.submitter = submitter{
 		number: submitters, begin: begin, journal: log,
 		client: opclient.New(s.temporal, opclient.Options{RetryFor: 5 * time.Second}),
@@ -68,8 +68,8 @@ func (s *site) startCaretaker(ctx context.Context, begin time.Time, long map[str
 // interruptLook is shorter than what works for long takes.
 const interruptLook = 300 * time.Millisecond
 
-// interrupt pauses what runs just now: two of three that work for long, and each
-// once. One that has ended meanwhile refuses that.
+// interrupt pauses, or postpones, what runs just now: two of three that work for
+// long, and each once. One that has ended meanwhile refuses that.
 func (c *caretaker) interrupt(ctx context.Context) {
 	if c.finishing.Load() {
 		return
@@ -83,13 +83,17 @@ func (c *caretaker) interrupt(ctx context.Context) {
 	}
 	for _, info := range running {
 		id, ok := protocol.OperationID(info.GetExecution().GetWorkflowId())
-		if !ok || !c.long[id] {
+		if !ok || !c.long[id] || c.stopped[id] {
 			continue
 		}
 		var token string
 		_ = converter.GetDefaultDataConverter().FromPayload(info.GetMemo().GetFields()[protocol.TokenMemo], &token)
-		delete(c.long, id)
-		if c.stopped++; c.stopped%3 != 0 {
+		c.stopped[id] = true
+		switch len(c.stopped) % 6 {
+		case 0, 3:
+		case 1:
+			c.request(ctx, ask{Verb: protocol.PostponeUpdateName, For: 2 * time.Second, ID: id, Token: token})
+		default:
 			c.request(ctx, ask{Verb: protocol.PauseUpdateName, ID: id, Token: token})
 		}
 	}
@@ -149,7 +153,7 @@ func (c *caretaker) tend(ctx context.Context, token string, state protocol.Seria
 	if hold := state.Hold; hold != nil && hold.Until == nil && time.Since(hold.On) > time.Second {
 		c.request(ctx, ask{Verb: protocol.ReleaseUpdateName, Token: token})
 	}
-	if head := state.Head; head != nil && head.PostponeUntil == nil && !c.finishing.Load() && !strings.HasSuffix(head.ID, again) && !c.postponed[head.ID] {
+	if head := state.Head; head != nil && head.PostponeUntil == nil && !c.finishing.Load() && !strings.HasSuffix(head.ID, again) && !c.long[head.ID] && !c.postponed[head.ID] {
 		c.postponed[head.ID] = true
 		c.request(ctx, ask{Verb: protocol.PostponeUpdateName, For: 2 * time.Second, ID: head.ID, Token: token})
 	}

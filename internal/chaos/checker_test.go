@@ -275,6 +275,16 @@ func TestCheckFindsEachViolation(t *testing.T) {
 			e.ask(protocol.PauseUpdateName, "b", 250)
 			e.ask(protocol.ResumeUpdateName, "b", 280)
 		}, nil},
+		{"was paused, and postponed at the same time", func(e *evidence) {
+			e.ask(protocol.PauseUpdateName, "b", 250)
+			e.ask(protocol.PostponeUpdateName, "b", 251)
+			e.asked[1].called, e.asked[1].until = at(240), &due
+		}, nil},
+		{"was postponed, and then paused", func(e *evidence) {
+			e.ask(protocol.PostponeUpdateName, "b", 240)
+			e.asked[0].until = &due
+			e.ask(protocol.PauseUpdateName, "b", 250)
+		}, []int{6}},
 		{"was paused without an answer", func(e *evidence) {
 			e.ask(protocol.PauseUpdateName, "b", 250)
 			e.asked[0].acknowledged = time.Time{}
