@@ -46,17 +46,16 @@ func (s *site) startCaretaker(ctx context.Context, begin time.Time, long map[str
 		client: opclient.New(s.temporal, opclient.Options{RetryFor: 5 * time.Second}),
 	}
 	var all sync.WaitGroup
-	all.Go(func() {
-		for pause(ctx, 2*time.Second) {
-			c.tendOperations(ctx)
-			c.tendTokens(ctx)
-		}
-	})
-	all.Go(func() {
-		for pause(ctx, interruptLook) {
-			c.interrupt(ctx)
-		}
-	})
+	every := func(gap time.Duration, look func(context.Context)) {
+		all.Go(func() {
+			for pause(ctx, gap) {
+				look(ctx)
+			}
+		})
+	}
+	every(2*time.Second, c.tendOperations)
+	every(2*time.Second, c.tendTokens)
+	every(interruptLook, c.interrupt)
 	go func() {
 		all.Wait()
 		log.close()
