@@ -35,6 +35,7 @@ type watch struct {
 	timer  workflow.Future
 	cancel workflow.CancelFunc // of the timer
 	gap    time.Duration       // until the next look
+	hinted bool                // it signalled while the engine looked
 	// uncancelled says that the occurrence could not be asked to cancel itself.
 	uncancelled bool
 }
@@ -152,6 +153,10 @@ func (r *recurrence) watch() {
 		return
 	}
 	w := &r.watching
+	if w.hinted && w.look == nil { // the answer may be older than the hint
+		w.hinted = false
+		r.startLook(hintedWait)
+	}
 	if (w.child == nil || w.uncancelled) && w.look == nil && w.timer == nil {
 		r.lookLater()
 	}
@@ -159,6 +164,7 @@ func (r *recurrence) watch() {
 	isReady := func(f workflow.Future) bool { return f != nil && f.IsReady() }
 	r.await(func() bool { return isReady(w.child) || isReady(w.look) || isReady(w.timer) || r.done.Len() > 0 })
 	hinted := r.readDone()
+	w.hinted = w.hinted || hinted && w.look != nil
 	switch {
 	case isReady(w.child):
 		err := w.child.Get(r.ctx, nil)

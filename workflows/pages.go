@@ -21,6 +21,7 @@ type paging struct {
 	loading   workflow.Future
 	loaded    Page // the one that is being read
 	releasing []workflow.Future
+	wanted    bool // a request waits until a page has started
 }
 
 // startingPage is a page whose execution is not there yet.
@@ -36,13 +37,14 @@ func (p *paging) settled() bool {
 }
 
 func (p *paging) hasNews() bool {
-	return p.loading != nil && p.loading.IsReady() ||
+	return p.wanted || p.loading != nil && p.loading.IsReady() ||
 		slices.ContainsFunc(p.starting, func(s startingPage) bool { return s.started.IsReady() })
 }
 
 // turnPages moves the middle of a long queue into pages, and takes the next one
 // back when its turn is near.
 func (s *serializer) turnPages() {
+	s.pages.wanted = false
 	s.notePages()
 	s.queue.Spill()
 	for _, page := range s.queue.ToStart() {
@@ -143,7 +145,7 @@ const findTimeoutInPages = time.Minute
 
 // actOn carries an action out on an operation that queues, wherever it does.
 func (s *serializer) actOn(ctx workflow.Context, id string, postpone protocol.PostponeRequest, asked protocol.Taken) (protocol.Record, error) {
-	_ = workflow.Await(ctx, func() bool { return !s.queue.isMoving(id) }) // the context is never cancelled
+	s.awaitMoved(ctx, id)
 	record, err := s.queue.act(id, postpone, asked)
 	if !isPaged(err) {
 		return record, err
@@ -157,6 +159,16 @@ func (s *serializer) actOn(ctx workflow.Context, id string, postpone protocol.Po
 		return record, busy(fmt.Sprintf("the pages of the queue could not be read, send the request again: %v", err))
 	}
 	return s.queue.actFound(pages, found, id, postpone, asked)
+}
+
+// awaitMoved waits until the operation is in no page that is yet to be started. The
+// page may be of this very request, which took note of a failure that cancels the
+// rest: then nothing else has the loop start it.
+func (s *serializer) awaitMoved(ctx workflow.Context, id string) {
+	if s.queue.isMoving(id) && s.startsWanted() {
+		s.pages.wanted = true
+	}
+	_ = workflow.Await(ctx, func() bool { return !s.queue.isMoving(id) }) // the context is never cancelled
 }
 
 // BacklogPage holds a part of a long queue: its start input does. It completes

@@ -23,6 +23,9 @@ func TestRebuiltAfterAnyEvent(t *testing.T) {
 		if !strings.HasPrefix(path.Base(name), "serializer-") || strings.HasSuffix(name, "-operation") {
 			continue
 		}
+		if strings.HasSuffix(name, "-page") {
+			continue // what a page holds is not in the serializer's memory, where this test looks
+		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			requireRebuilt(t, history.GetEvents())

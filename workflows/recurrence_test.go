@@ -297,6 +297,27 @@ func TestATerminatedOccurrenceIsSeen(t *testing.T) {
 	require.Less(t, r.looks, 20, "a slow look")
 }
 
+// SPEC 7.6: an occurrence that ends while the engine looks at it is looked at once
+// more, and not after a wait that has grown to an hour.
+func TestAnOccurrenceThatEndsDuringALookIsSeen(t *testing.T) {
+	t.Parallel()
+	r := newRecurringBench(t, Options{})
+	var looked []time.Time
+	r.find = func(protocol.OccurrenceRequest) protocol.FindOccurrenceReply {
+		if looked = append(looked, r.Now()); len(looked) > 1 {
+			return protocol.FindOccurrenceReply{Found: true, Closed: true, Status: protocol.Succeeded}
+		}
+		r.SignalWorkflow(protocol.OccurrenceDoneSignalName, protocol.OperationClosed{})
+		return protocol.FindOccurrenceReply{Found: true, Status: protocol.InProgress}
+	}
+	o := every("FREQ=DAILY;COUNT=1", 0)
+	o.DependencyToken = testToken
+	_, err := r.play(o)
+	require.NoError(t, err)
+	require.Len(t, looked, 2)
+	require.Equal(t, looked[0], looked[1])
+}
+
 // SPEC 7.6: one whose queue is gone is submitted again; one that its token
 // refused is recorded.
 func TestALostOccurrenceIsSubmittedAgain(t *testing.T) {

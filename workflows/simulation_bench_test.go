@@ -48,7 +48,7 @@ type simBench struct {
 	starting            map[string]bool              // operations whose start is under way
 	operations          map[string]*simExecution
 	pages               map[string]json.RawMessage // what each page holds
-	long                *workflow.Info             // of a run with a long history
+	long, first         *workflow.Info             // of a run with a long history, and in its first task
 	seen                *simSeen
 }
 
@@ -56,6 +56,8 @@ type simBench struct {
 type simExecution struct {
 	memo          map[string]any // as the serializer gave it
 	submitted     protocol.Operation
+	plan          simPlan
+	waited        bool // its first task is over
 	sequence, n   int64
 	begun, closed bool
 	status        protocol.StatusCode
@@ -82,7 +84,7 @@ func newSimBench(script simScript) *simBench {
 		Interceptors:             []interceptor.WorkerInterceptor{&simInterceptor{bench: b}},
 	})
 	b.RegisterWorkflowWithOptions(b.stage, workflow.RegisterOptions{Name: "stage"})
-	cat, err := catalogue.New(simType)
+	cat, err := catalogue.New(simType, localTo(simType))
 	if err != nil {
 		panic(err)
 	}

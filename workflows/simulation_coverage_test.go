@@ -146,6 +146,7 @@ type simCoverage struct {
 	mu                                                    sync.Mutex
 	hit                                                   map[simPair]int
 	seeds, runs, chains, adopted, pages, renewed, started int
+	locals                                                int
 }
 
 func (c *simCoverage) add(m *simModel, b *simBench) {
@@ -156,6 +157,7 @@ func (c *simCoverage) add(m *simModel, b *simBench) {
 	c.pages += b.seen.pages
 	c.renewed += b.seen.renewed
 	c.started += b.seen.calls
+	c.locals += b.seen.locals
 	c.chains += len(b.seen.states)
 	for _, state := range b.seen.states {
 		c.runs += int(state.Counts.Runs)
@@ -167,8 +169,9 @@ func (c *simCoverage) add(m *simModel, b *simBench) {
 
 // report prints the coverage, and fails for a pair that was never hit.
 func (c *simCoverage) report(t *testing.T) {
-	t.Logf("%d seeds: %d chains, %d runs, %d heads adopted, %d pages, %d handlers called, %d operations continued as new",
-		c.seeds, c.chains, c.runs, c.adopted, c.pages, c.started, c.renewed)
+	t.Logf("%d seeds: %d chains, %d runs, %d heads adopted, %d pages, %d handlers called, %d of them locally, %d operations continued as new",
+		c.seeds, c.chains, c.runs, c.adopted, c.pages, c.started, c.locals, c.renewed)
+	require.True(t, c.locals > 0 || c.seeds < 100, "no attempt was local")
 	missed := append(c.table(t, simStates, simActions), c.table(t, simTokenStates, simTokenActions)...)
 	if c.seeds >= 1000 {
 		require.Empty(t, missed, "never hit")

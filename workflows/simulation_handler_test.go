@@ -29,12 +29,17 @@ type simHandler struct {
 	over    bool
 }
 
-// callHandler begins a scheduling in a coroutine of the operation's workflow.
-func (b *simBench) callHandler(ctx workflow.Context, in protocol.HandlerInput) workflow.Future {
-	var plan simPlan
-	if err := json.Unmarshal(in.Operation.Data, &plan); err != nil {
+// planOf is what an operation's handler is to do.
+func planOf(o protocol.Operation) (plan simPlan) {
+	if err := json.Unmarshal(o.Data, &plan); err != nil {
 		panic(err)
 	}
+	return plan
+}
+
+// callHandler begins a scheduling in a coroutine of the operation's workflow.
+func (b *simBench) callHandler(ctx workflow.Context, in protocol.HandlerInput) workflow.Future {
+	plan := planOf(in.Operation)
 	own, _ := workflow.NewDisconnectedContext(ctx)
 	h := &simHandler{
 		bench: b, ctx: own, in: in, keeps: plan.Keeps, call: plan.call(in.Fence.N),
@@ -163,13 +168,20 @@ func (h *simHandler) end(end simEnd) (simOutcome, any, error) {
 			state = enumspb.RETRY_STATE_MAXIMUM_ATTEMPTS_REACHED
 		}
 		return outcome, nil, activityError(temporal.NewApplicationError("again", protocol.ErrTypeRetry, details), state)
+	}
+	return outcome, nil, activityError(handlerError(end, details), state)
+}
+
+// handlerError is a handler's last word.
+func handlerError(end simEnd, details protocol.FailureDetails) error {
+	switch end {
 	case simSuspends:
-		return outcome, nil, activityError(temporal.NewNonRetryableApplicationError("a person", protocol.ErrTypeSuspend, nil, details), state)
+		return temporal.NewNonRetryableApplicationError("a person", protocol.ErrTypeSuspend, nil, details)
 	case simWaits:
 		details.Counted, details.AfterSeconds = new(bool), simUncounted.Seconds()
-		return outcome, nil, activityError(temporal.NewNonRetryableApplicationError("later", protocol.ErrTypeRetry, nil, details), state)
+		return temporal.NewNonRetryableApplicationError("later", protocol.ErrTypeRetry, nil, details)
 	}
-	return outcome, nil, activityError(temporal.NewNonRetryableApplicationError("no", protocol.ErrTypeFail, nil, details), state)
+	return temporal.NewNonRetryableApplicationError("no", protocol.ErrTypeFail, nil, details)
 }
 
 // activityError is an activity's error as it comes from a server.

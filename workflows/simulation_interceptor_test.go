@@ -56,19 +56,40 @@ func (o *simOutbound) ExecuteActivity(ctx workflow.Context, name string, args ..
 	return o.bench.engine(ctx, name, args[0])
 }
 
+// ExecuteLocalActivity has the bench stand in for a local attempt.
+func (o *simOutbound) ExecuteLocalActivity(ctx workflow.Context, _ string, args ...any) workflow.Future {
+	return o.bench.callLocally(ctx, args[1].(protocol.HandlerInput))
+}
+
+// Await notes that an operation waits: its first task is over then.
+func (o *simOutbound) Await(ctx workflow.Context, condition func() bool) error {
+	if id, ok := protocol.OperationID(workflow.GetInfo(ctx).WorkflowExecution.ID); ok {
+		o.bench.execution(id).waited = true
+	}
+	return o.Next.Await(ctx, condition)
+}
+
 // GetInfo pretends that an operation's history is long once its handler was
-// called often enough.
+// called often enough, and short in the first task of one of a local type.
 func (o *simOutbound) GetInfo(ctx workflow.Context) *workflow.Info {
 	info := o.Next.GetInfo(ctx)
 	id, ok := protocol.OperationID(info.WorkflowExecution.ID)
-	if !ok || o.bench.execution(id).calls < o.bench.script.maxRunCalls {
+	if !ok {
 		return info
 	}
-	long := *o.bench.long
-	long.WorkflowExecution, long.ParentWorkflowExecution = info.WorkflowExecution, info.ParentWorkflowExecution
-	long.ContinuedExecutionRunID, long.TaskQueueName = info.ContinuedExecutionRunID, info.TaskQueueName
-	long.WorkflowStartTime = info.WorkflowStartTime
-	return &long
+	var shown workflow.Info
+	switch e := o.bench.execution(id); {
+	case e.calls >= o.bench.script.maxRunCalls:
+		shown = *o.bench.long
+	case !e.waited && (e.plan.Local == simHere || e.plan.Local == simElsewhere):
+		shown = *o.bench.first
+	default:
+		return info
+	}
+	shown.WorkflowExecution, shown.ParentWorkflowExecution = info.WorkflowExecution, info.ParentWorkflowExecution
+	shown.ContinuedExecutionRunID, shown.TaskQueueName = info.ContinuedExecutionRunID, info.TaskQueueName
+	shown.WorkflowStartTime = info.WorkflowStartTime
+	return &shown
 }
 
 // ExecuteChildWorkflow notes what is started, and the memo, which the test
@@ -87,6 +108,7 @@ func (o *simOutbound) ExecuteChildWorkflow(ctx workflow.Context, name string, ar
 	execution := o.bench.execution(id)
 	if execution.memo == nil {
 		execution.memo, execution.submitted, execution.n = options.Memo, args[0].(protocol.Operation), start.N
+		execution.plan = planOf(execution.submitted)
 		o.bench.starting[id] = true
 		o.bench.spin()
 	}

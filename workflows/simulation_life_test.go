@@ -136,6 +136,9 @@ func (e *simEntry) conclude(o simOutcome, now time.Duration) {
 	switch {
 	case o.end == simSucceeds:
 		e.end(protocol.Succeeded, now)
+	case o.local && asked == protocol.InProgress && (o.end == simAgain || o.end == simIsLost):
+		e.suspend(protocol.SuspendRetrying) // the others are regular
+		e.retryOn = now + seconds(simFirstRetry.Seconds())
 	case o.end == simFails, asked == protocol.InProgress && (o.end == simAgain || o.end == simIsLost):
 		e.end(protocol.Failed, now)
 	case o.end == simSuspends && asked != protocol.Canceling:

@@ -76,6 +76,7 @@ func (l simLogged) String() string {
 type simOutcome struct {
 	end        simEnd
 	checkpoint string
+	local      bool
 }
 
 // simSeen is what was seen of a script.
@@ -86,6 +87,7 @@ type simSeen struct {
 	adopted int                        // heads that were left to a next run
 	calls   int                        // of handlers
 	renewed int                        // operations that continued as new
+	locals  int                        // calls that were local attempts
 	lost    []string                   // operations whose start was under way when the run ended
 }
 

@@ -46,6 +46,9 @@ func (w *simWriter) drawPlan() simPlan {
 		N:           rapid.IntRange(1, len(simPlan{}.Calls)).Draw(w.T, "calls"),
 		Keeps:       rapid.Bool().Draw(w.T, "keeps a checkpoint"),
 		UnknownType: rapid.IntRange(0, 9).Draw(w.T, "unknown type") == 0,
+		Local: rapid.SampledFrom([]simLocal{
+			simRegular, simRegular, simRegular, simRegular, simHere, simHere, simWithTask, simElsewhere,
+		}).Draw(w.T, "local"),
 	}
 	for n := range p.N {
 		p.Calls[n] = w.drawCall(n == p.N-1)

@@ -38,6 +38,9 @@ func (w *simWriter) submitOnly(change func(*simCall)) (id string) {
 	}
 	o.PostponeUntil, o.plan.UnknownType, o.plan.Calls[0].Retries = 0, false, 0
 	change(&o.plan.Calls[0])
+	if o.plan.Local == simHere && o.plan.Calls[0].Takes >= simGrid {
+		o.plan.Local = simRegular // a local attempt takes no time
+	}
 	w.ids[len(w.ids)-1] = o
 	w.add(simEvent{action: simSubmit, items: []simItem{{simOperation: o}}})
 	return o.ID

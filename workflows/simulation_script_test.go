@@ -100,11 +100,22 @@ type simPlan struct {
 	N           int  // how many of them there are
 	Keeps       bool // it keeps a checkpoint
 	UnknownType bool
+	Local       simLocal // of a type whose first attempt is local
 }
+
+// simLocal is what becomes of the first attempt of an operation that starts at once.
+type simLocal string
+
+const (
+	simRegular   simLocal = ""          // its type is not local
+	simHere      simLocal = "here"      // it is made, and takes no time
+	simWithTask  simLocal = "lost"      // it is lost with its workflow task: the history is longer
+	simElsewhere simLocal = "elsewhere" // the worker does not have the handler
+)
 
 // String is the plan without what is not used of it.
 func (p simPlan) String() string {
-	return fmt.Sprintf("%+v keeps:%v unknown type:%v", p.Calls[:p.N], p.Keeps, p.UnknownType)
+	return fmt.Sprintf("%+v keeps:%v unknown type:%v local:%s", p.Calls[:p.N], p.Keeps, p.UnknownType, p.Local)
 }
 
 func (p simPlan) call(n int64) simCall { return p.Calls[min(n, int64(p.N))-1] }
@@ -143,6 +154,12 @@ const (
 	simUncounted     = simGrid + 20_003*time.Millisecond // before a retry that does not count
 	simCancelTimeout = 2*simGrid + 30_011*time.Millisecond
 )
+
+// localTo is the type with its first attempts local.
+func localTo(t catalogue.Type) catalogue.Type {
+	t.Key, t.Binding.Execution = "test.local", catalogue.ExecutionLocal
+	return t
+}
 
 var simType = catalogue.Type{Key: "test.record", Binding: catalogue.Binding{
 	Activity: "record", CancelTimeoutSeconds: simCancelTimeout.Seconds(),

@@ -82,7 +82,9 @@ func (b *simBench) hop(n int, then func()) {
 // serializer, which it starts where there is none.
 func (b *simBench) stage(ctx workflow.Context) error {
 	long := *workflow.GetInfo(ctx)
-	b.long = &long
+	b.SetCurrentHistoryLength(firstTask)
+	first := *workflow.GetInfo(ctx)
+	b.long, b.first = &long, &first
 	for {
 		_ = workflow.Await(ctx, func() bool { return len(b.inbox) > 0 || b.mustContinue() || b.mustCancel() || b.isOver() })
 		b.continueAsNew(ctx)

@@ -46,6 +46,9 @@ func (i simItem) argument(start time.Time) any {
 		return json.RawMessage(i.bad)
 	}
 	o := protocol.Operation{ID: i.ID, Name: i.Name, OperationType: "test.record", Data: encoded(i.plan)}
+	if i.plan.Local != simRegular {
+		o.OperationType = "test.local"
+	}
 	if i.plan.UnknownType {
 		o.OperationType = "no.such.type"
 	}

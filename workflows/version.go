@@ -12,6 +12,9 @@ const (
 	// heldStatus: 1 shows in the search attribute OperationStatus that a token is
 	// held; before that it told only who asked the workflow.
 	heldStatus = "held-status"
+	// wantedPages: 1 starts a page that a request waits for; before that the request
+	// waited until something else had the loop turn.
+	wantedPages = "wanted-pages"
 )
 
 // takesRecurring says whether this run starts recurring operations.
@@ -22,4 +25,9 @@ func (s *serializer) takesRecurring() bool {
 // tellsHeld says whether this run shows that the token is held.
 func (s *serializer) tellsHeld() bool {
 	return workflow.GetVersion(s.ctx, heldStatus, workflow.DefaultVersion, 1) == 1
+}
+
+// startsWanted says whether this run starts a page that a request waits for.
+func (s *serializer) startsWanted() bool {
+	return workflow.GetVersion(s.ctx, wantedPages, workflow.DefaultVersion, 1) == 1
 }

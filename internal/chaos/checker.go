@@ -30,7 +30,7 @@ type checker struct {
 	attemptsOf   map[string][]attempt // by fence
 	submittedOf  map[string][]submitted
 	lives        map[string]processLife
-	isHTTP       map[string]bool // operations of httpType
+	typeOf       map[string]protocol.TypeRef
 }
 
 // check counts what the evidence shows to be broken.
@@ -41,13 +41,13 @@ func check(e evidence) *checker {
 		attemptsOf:   groupBy(e.attempts, func(a attempt) string { return a.id }),
 		submittedOf:  groupBy(e.submitted, func(s submitted) string { return s.ID }),
 		lives:        make(map[string]processLife),
-		isHTTP:       make(map[string]bool),
+		typeOf:       make(map[string]protocol.TypeRef),
 	}
 	for _, life := range e.processes {
 		c.lives[life.name] = life
 	}
 	for _, s := range e.submitted {
-		c.isHTTP[s.ID] = c.isHTTP[s.ID] || s.Type == httpType
+		c.typeOf[s.ID] = s.Type
 	}
 	for _, attempts := range c.attemptsOf {
 		slices.SortFunc(attempts, func(a, b attempt) int { return a.fence.Compare(b.fence) })
@@ -62,6 +62,7 @@ func check(e evidence) *checker {
 	c.checkAsked()
 	c.checkRecurrences()
 	c.checkStopped()
+	c.checkBulk()
 	for _, name := range e.failingTasks {
 		c.add(8, "%s: its workflow task fails", name)
 	}
@@ -154,7 +155,8 @@ func (c *checker) checkTwice() {
 	}
 	for id, attempts := range c.attemptsOf {
 		for i, a := range attempts {
-			if n := c.callsOf(id); int(a.fence.N) > n && !c.isRerun(id) { // that one goes on counting
+			unseen := a.fence.N == 1 && a.fence.Attempt == 0                         // a local attempt that was lost leaves no trace
+			if n := c.callsOf(id); int(a.fence.N) > n && !unseen && !c.isRerun(id) { // that one goes on counting
 				c.add(2, "%s: the fence of an attempt is %s, and its handler was called %d times", id, a.fence, n)
 			}
 			if i > 0 && a.fence == attempts[i-1].fence {

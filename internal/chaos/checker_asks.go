@@ -48,10 +48,12 @@ func (c *checker) checkAsked() {
 	}
 }
 
-// next is when one of the verbs was asked for next of the same; zero is never.
+// next is when one of the verbs was asked for next of the same, or beside it: which
+// of two that were on their way at once came first is not known. Zero is never.
 func (c *checker) next(a asked, verbs ...string) (at time.Time) {
 	for _, other := range c.asked {
-		if other.id != a.id || other.token != a.token && a.id == "" || !other.called.After(a.called) {
+		beside := other.acknowledged.After(a.called) && other.called.Before(a.acknowledged)
+		if other.id != a.id || other.token != a.token && a.id == "" || other == a || !other.called.After(a.called) && !beside {
 			continue
 		}
 		for _, verb := range verbs {

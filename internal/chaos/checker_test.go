@@ -80,10 +80,60 @@ func (e *evidence) recur() {
 	e.occurrence(2, 350, 500)
 }
 
-// stopHTTP makes b an operation of httpType, and has that stopped.
-func (e *evidence) stopHTTP(from, to int) {
-	e.submitted[1].Type = httpType
-	e.serviceStops = []span{{at(from), at(to)}}
+// stop makes b an operation of the type, and has that stopped.
+func (e *evidence) stop(of protocol.TypeRef, from, to int) {
+	e.submitted[1].Type = of
+	e.serviceStops = []typeStop{{of, span{at(from), at(to)}}}
+}
+
+func (e *evidence) stopHTTP(from, to int) { e.stop(httpType, from, to) }
+
+// local makes the attempt of b a local one.
+func (e *evidence) local() {
+	e.submitted[1].Type = localType
+	e.attempts[1].fence.Attempt = 0
+	e.executions[1].locals = 1
+}
+
+// loseLocal adds a local attempt of b before the one that it had.
+func (e *evidence) loseLocal() {
+	e.submitted[1].Type = localType
+	lost := ran("b", "t", 2, 0, 250, 0)
+	lost.process, lost.end = "w2", time.Time{}
+	e.attempts = append(e.attempts, lost)
+	e.processes = append(e.processes, processLife{name: "w2", ended: at(260)})
+}
+
+// bulk makes b an import, or a mailing, of three parts, which have all arrived.
+func (e *evidence) bulk(of protocol.TypeRef) arrived {
+	e.submitted[1].Type, e.submitted[1].Parts = of, 3
+	e.attempts[1].outcome = "succeeded"
+	parts := arrived{"b-1": {1: 1, 2: 1, 3: 1}}
+	e.rows, e.messages = arrived{}, parts
+	if of == importType {
+		e.rows, e.messages = parts, arrived{}
+		e.checkpoints = map[string]protocol.Fence{"b": e.attempts[1].fence}
+	}
+	return parts
+}
+
+// again adds an attempt of b before the one that succeeded.
+func (e *evidence) again(outcome string) {
+	first := ran("b", "t", 2, 1, 250, 260)
+	first.outcome = outcome
+	e.attempts[1].fence.Attempt = 2
+	e.attempts = append(e.attempts, first)
+	e.checkpoints = map[string]protocol.Fence{"b": e.attempts[1].fence}
+}
+
+// rerunBulk has b be run again as c, which succeeds.
+func (e *evidence) rerunBulk() {
+	e.executions[1].status = "Failed"
+	x, a := closed("c", "t", 3, 610), ran("c", "t", 3, 1, 500, 600)
+	x.hash, a.outcome = "hash of b", "succeeded"
+	e.executions, e.attempts = append(e.executions, x), append(e.attempts, a)
+	e.asked = append(e.asked, asked{verb: protocol.RerunUpdateName, id: "b", token: "t", newID: "c", called: at(420), acknowledged: at(430)})
+	e.checkpoints = map[string]protocol.Fence{"b": e.attempts[1].fence, "c": a.fence}
 }
 
 // other is the id of a with another content, acknowledged.
@@ -225,6 +275,16 @@ func TestCheckFindsEachViolation(t *testing.T) {
 			e.ask(protocol.PauseUpdateName, "b", 250)
 			e.ask(protocol.ResumeUpdateName, "b", 280)
 		}, nil},
+		{"was paused, and postponed at the same time", func(e *evidence) {
+			e.ask(protocol.PauseUpdateName, "b", 250)
+			e.ask(protocol.PostponeUpdateName, "b", 251)
+			e.asked[1].called, e.asked[1].until = at(240), &due
+		}, nil},
+		{"was postponed, and then paused", func(e *evidence) {
+			e.ask(protocol.PostponeUpdateName, "b", 240)
+			e.asked[0].until = &due
+			e.ask(protocol.PauseUpdateName, "b", 250)
+		}, []int{6}},
 		{"was paused without an answer", func(e *evidence) {
 			e.ask(protocol.PauseUpdateName, "b", 250)
 			e.asked[0].acknowledged = time.Time{}
@@ -259,6 +319,102 @@ func TestCheckFindsEachViolation(t *testing.T) {
 		{"its type was stopped, and its worker had stood still", func(e *evidence) {
 			e.stopHTTP(-2000, 350)
 			e.processes[0].stops = []span{{at(-100), at(200)}}
+		}, nil},
+		{"began locally while its type was stopped", func(e *evidence) {
+			e.local()
+			e.stop(localType, -2000, 350)
+		}, []int{6}},
+		{"ran locally", func(e *evidence) { e.local() }, nil},
+		{"ran locally, and its type was stopped for a while before", func(e *evidence) {
+			e.local()
+			e.stop(localType, -2000, 290)
+		}, nil},
+		{"a local attempt was lost, and made again", func(e *evidence) { e.loseLocal() }, nil},
+		{"a local attempt was lost, and then it was cancelled", func(e *evidence) {
+			e.local()
+			e.executions[1].calls, e.executions[1].status, e.executions[1].locals = nil, "Canceled", 0
+		}, nil},
+		{"two local attempts ran", func(e *evidence) {
+			e.loseLocal()
+			e.attempts[1].fence.Attempt = 0
+		}, []int{2}},
+		{"a local attempt ran though nothing called it again", func(e *evidence) {
+			e.local()
+			e.attempts[1].fence.N = 2
+		}, []int{2}},
+		{"a local attempt began before the one ahead was closed", func(e *evidence) {
+			e.local()
+			e.attempts[1].start = at(205)
+		}, []int{4}},
+		{"every row is there", func(e *evidence) { e.bulk(importType) }, nil},
+		{"a row is missing", func(e *evidence) { delete(e.bulk(importType)["b-1"], 3) }, []int{1}},
+		{"a row is there twice", func(e *evidence) { e.bulk(importType)["b-1"][2] = 2 }, []int{1, 4}},
+		{"the last rows are there twice", func(e *evidence) {
+			parts := e.bulk(importType)
+			parts["b-1"] = map[int]int{1: 2, 2: 2, 3: 2}
+			e.again("") // the worker was killed
+		}, []int{4}},
+		{"a row is there that the file does not have", func(e *evidence) { e.bulk(importType)["b-1"][4] = 1 }, []int{4}},
+		{"rows are there that nobody submitted", func(e *evidence) { e.bulk(importType)["x-1"] = map[int]int{1: 1} }, []int{4}},
+		{"an import that failed is there up to a row", func(e *evidence) {
+			delete(e.bulk(importType)["b-1"], 3)
+			e.executions[1].status = "Failed"
+		}, nil},
+		{"an import that failed has a hole", func(e *evidence) {
+			delete(e.bulk(importType)["b-1"], 2)
+			e.executions[1].status = "Failed"
+		}, []int{1}},
+		{"an import was run again", func(e *evidence) {
+			parts := e.bulk(importType)
+			parts["b-1"] = map[int]int{1: 2, 2: 2, 3: 1}
+			e.rerunBulk()
+		}, nil},
+		{"an import was run again, and has rows three times", func(e *evidence) {
+			parts := e.bulk(importType)
+			parts["b-1"] = map[int]int{1: 3, 2: 2, 3: 1}
+			e.rerunBulk()
+		}, []int{4}},
+		{"the content was refused, and its rows are there", func(e *evidence) {
+			e.bulk(importType)
+			e.executions[1].hash = "hash of another b"
+			e.rejects = []reject{{"t", "b", protocol.ErrTypeDuplicateID}}
+			e.submitted = append(e.submitted, sent("b", "t", 25))
+			e.submitted[2].Hash, e.submitted[2].Version = "hash of another b", 2
+			e.submitted[1].called = e.submitted[2].called
+		}, []int{4}},
+		{"the database took a late attempt", func(e *evidence) {
+			e.bulk(importType)
+			e.again("failed LockLost")
+			e.checkpoints["b"] = e.attempts[2].fence
+		}, []int{4}},
+		{"a late attempt was refused", func(e *evidence) {
+			e.bulk(importType)
+			e.again("failed LockLost")
+		}, nil},
+		{"everybody got the message", func(e *evidence) { e.bulk(mailType) }, nil},
+		{"somebody got no message", func(e *evidence) { delete(e.bulk(mailType)["b-1"], 2) }, []int{1}},
+		{"somebody got two messages without a reason", func(e *evidence) {
+			e.bulk(mailType)["b-1"][2] = 2
+			e.executions[1].inDoubt = 1
+		}, []int{4}},
+		{"somebody got two messages, since a worker was killed", func(e *evidence) {
+			e.bulk(mailType)["b-1"][2] = 2
+			e.executions[1].inDoubt = 1
+			e.again("")
+		}, nil},
+		{"somebody got two messages, and the result does not say so", func(e *evidence) {
+			e.bulk(mailType)["b-1"][2] = 2
+			e.again("")
+		}, []int{4}},
+		{"two got two messages, since one worker was killed", func(e *evidence) {
+			e.bulk(mailType)["b-1"][2] = 2
+			e.messages["b-1"][3] = 2
+			e.executions[1].inDoubt = 2
+			e.again("")
+		}, []int{4}},
+		{"a mailing that failed reached only some", func(e *evidence) {
+			delete(e.bulk(mailType)["b-1"], 3)
+			e.executions[1].status = "Failed"
 		}, nil},
 		{"recurs", func(e *evidence) { e.recur() }, nil},
 		{"recurs, and was late for one", func(e *evidence) {

@@ -13,17 +13,20 @@ import (
 // workers and target, what the harness did to processes, and the server's own
 // records.
 type evidence struct {
-	submitted []submitted
-	asked     []asked
-	attempts  []attempt
-	processes []processLife
-	broken    []span // when the wire was cut or stood still
-	// serviceStops are when operations of httpType were stopped.
-	serviceStops []span
+	submitted    []submitted
+	asked        []asked
+	attempts     []attempt
+	processes    []processLife
+	broken       []span // when the wire was cut or stood still
+	serviceStops []typeStop
 	writes       []write
 	executions   []execution
 	children     []childStart
 	rejects      []reject
+	// rows and messages are what arrived of imports and mailings; checkpoints the
+	// fences that the database has of imports.
+	rows, messages arrived
+	checkpoints    map[string]protocol.Fence
 	// open are the tokens whose serializer still runs.
 	open map[string]bool
 	// failingTasks and replayErrors name workflows.
@@ -46,6 +49,7 @@ type attempt struct {
 	start                     time.Time
 	end                       time.Time // zero: its process did not get so far
 	lost                      bool
+	outcome                   string // with its code; empty where its end is not logged
 }
 
 // processLife is what happened to a worker process.
@@ -53,6 +57,12 @@ type processLife struct {
 	name  string
 	ended time.Time // zero: it still runs
 	stops []span
+}
+
+// typeStop is a time in which operations of a type were stopped.
+type typeStop struct {
+	of protocol.TypeRef
+	span
 }
 
 // span is a time in which a process or the wire stood still.
@@ -69,6 +79,8 @@ type execution struct {
 	doubled                bool      // it was called while it ran, or had succeeded
 	timedOut               bool      // the last attempt timed out
 	stale                  bool      // its end is that the target refused its write
+	locals                 int       // calls that were local attempts
+	inDoubt                int       // messages of a mailing, as its result tells
 }
 
 // joinRuns makes one of the runs of an operation that continued as new: it is
@@ -86,6 +98,7 @@ func (e *evidence) joinRuns(firsts map[string]string) {
 		before := &joined[at]
 		before.status, before.closed, before.stale = x.status, x.closed, x.stale
 		before.calls = append(before.calls, x.calls...)
+		before.locals, before.inDoubt = before.locals+x.locals, before.inDoubt+x.inDoubt
 		before.doubled, before.timedOut = before.doubled || x.doubled, before.timedOut || x.timedOut
 	}
 	e.executions = joined
@@ -171,7 +184,7 @@ func (e *evidence) joinWorker(lines []handlerLine) {
 		k := key{line.RunID, line.Fence}
 		at, known := running[k]
 		if line.Event == "end" && known {
-			e.attempts[at].end, e.attempts[at].lost = line.At, line.Lost
+			e.attempts[at].end, e.attempts[at].lost, e.attempts[at].outcome = line.At, line.Lost, line.Outcome
 			delete(running, k)
 			continue
 		}

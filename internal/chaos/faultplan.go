@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"time"
+
+	"github.com/seriatim-go/seriatim/protocol"
 )
 
 // faultKind is what is done to a process, to the wire, to the database, or by a
@@ -28,6 +30,7 @@ type fault struct {
 	At     time.Duration
 	Kind   faultKind
 	Worker int
+	Type   protocol.TypeRef // that is stopped
 	// For is how long a stopped worker or a stalled wire stands, or how long a
 	// killed process or a cut wire is away.
 	For time.Duration
@@ -54,6 +57,12 @@ func newFaults(r *rand.Rand, o options, window time.Duration) (faults []fault) {
 	spread(cutWire, o.wireCuts, 2*time.Second)
 	spread(stallWire, o.wireStalls, 5*time.Second)
 	spread(stopType, o.serviceStops, 5*time.Second)
+	for i, n := 0, 0; i < len(faults); i++ {
+		if faults[i].Kind == stopType {
+			faults[i].Type = stoppedTypes[n%len(stoppedTypes)]
+			n++
+		}
+	}
 	if o.db == onPostgres {
 		spread(endBackend, o.backendEnds, time.Second)
 		spread(killBackend, o.backendKills, time.Second)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,7 +37,7 @@ func (s *site) inflict(ctx context.Context, faults []fault, begin time.Time, pro
 			if ctx.Err() != nil {
 				return
 			}
-			_, _ = fmt.Fprintf(progress, "%6.1f s  %s %d, %.1f s\n", time.Since(begin).Seconds(), f.Kind, f.Worker, f.For.Seconds())
+			_, _ = fmt.Fprintf(progress, "%6.1f s  %s %s, %.1f s\n", time.Since(begin).Seconds(), f.Kind, f.what(), f.For.Seconds())
 			err := s.do(ctx, f)
 			s.mu.Lock()
 			s.counts[f.Kind]++
@@ -48,6 +49,9 @@ func (s *site) inflict(ctx context.Context, faults []fault, begin time.Time, pro
 	}
 	all.Wait()
 }
+
+// what is the worker, or the type, that it is about.
+func (f fault) what() string { return cmp.Or(string(f.Type), fmt.Sprint(f.Worker)) }
 
 // do inflicts one fault; its lock is held.
 func (s *site) do(ctx context.Context, f fault) error {
@@ -61,7 +65,7 @@ func (s *site) do(ctx context.Context, f fault) error {
 	case killBackend:
 		return retry(ctx, s.database.KillBackend)
 	case stopType:
-		return s.stopService(ctx, f.For)
+		return s.stopService(ctx, f.Type, f.For)
 	case cutWire, stallWire:
 		s.breakWire(ctx, f)
 		return nil

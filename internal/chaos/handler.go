@@ -33,7 +33,10 @@ type handlerLine struct {
 // staleCode is the code of an attempt that the target refused.
 const staleCode = "StaleFence"
 
-// handler does the work of chaosType.
+// lostCode is the code of an import that the database refused.
+const lostCode = "LockLost"
+
+// handler does the work of chaosType and localType.
 type handler struct {
 	process string
 	journal *journal
@@ -51,22 +54,36 @@ func (h *handler) handle(ctx context.Context, r activities.Request, runID string
 	if err := json.Unmarshal(r.Operation.Data, &w); err != nil {
 		return protocol.Failure("DataUnreadable", err.Error())
 	}
+	outcome := h.logged(ctx, r, runID, w.Version, func() protocol.Outcome { return h.attempt(ctx, r, w) })
+	if outcome.Code == panicCode {
+		panic("poison: this operation panics")
+	}
+	return outcome
+}
+
+// logs has another handler log as this one does.
+func (h *handler) logs(other activities.Handler) activities.Handler {
+	return activities.HandlerFunc(func(ctx context.Context, r activities.Request) protocol.Outcome {
+		run := activity.GetInfo(ctx).WorkflowExecution.RunID
+		return h.logged(ctx, r, run, versionOf(r.Operation), func() protocol.Outcome { return other.Handle(ctx, r) })
+	})
+}
+
+// logged is an attempt between two lines of the log.
+func (h *handler) logged(ctx context.Context, r activities.Request, runID string, version int, attempt func() protocol.Outcome) protocol.Outcome {
 	line := handlerLine{
 		Event: "start", At: time.Now(), Process: h.process, PID: os.Getpid(),
-		ID: r.Operation.ID, Token: r.Operation.DependencyToken, Fence: r.Fence, Version: w.Version,
+		ID: r.Operation.ID, Token: r.Operation.DependencyToken, Fence: r.Fence, Version: version,
 		RunID: runID,
 	}
 	h.log(line)
-	outcome := h.attempt(ctx, r, w)
+	outcome := attempt()
 	line.Event, line.At, line.Lost = "end", time.Now(), ctx.Err() != nil
 	line.Outcome = string(outcome.Kind)
 	if outcome.Code != "" {
 		line.Outcome += " " + outcome.Code
 	}
 	h.log(line)
-	if outcome.Code == panicCode {
-		panic("poison: this operation panics")
-	}
 	return outcome
 }
 
@@ -98,7 +115,7 @@ const panicCode = "Panic"
 // work takes its time and answers an end other than success.
 func (h *handler) work(ctx context.Context, fence protocol.Fence, w work) *protocol.Outcome {
 	attempt := fence.Attempt
-	if w.Kind == workHangs && attempt == 1 && fence.N == 1 {
+	if w.Kind == workHangs && attempt <= 1 && fence.N == 1 {
 		time.Sleep(startToClose + 2*time.Second)
 		return nil
 	}

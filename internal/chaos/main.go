@@ -1,15 +1,15 @@
 // Command chaos throws work and faults at Seriatim and counts what broke: it is
 // `make chaos`.
 //
-// A Temporal server on a database, worker processes and submitter processes
-// run beside each other. A seed decides the load (tokens, batches,
-// postponements, cancels, repeats, poison) and the faults: workers and the
-// server are killed with -9, workers are stopped and continued, and restarted in
-// good order; connections to the server are cut, and stand still; operations
-// of one type are stopped for a while; and on PostgreSQL database processes are
-// ended and killed. Handlers and submitters write what they did to logs that survive
-// them; when the faults are over a checker joins those logs with the server's
-// histories and counts violations of the ten invariants.
+// A Temporal server on a database, worker processes and submitter processes run
+// beside each other. A seed decides the load (tokens, batches, postponements,
+// cancels, repeats, poison, and what kind of handler runs them) and the faults:
+// workers and the server are killed with -9, workers are stopped and continued, and
+// restarted in good order; connections to the server are cut, and stand still;
+// operations of a type are stopped for a while; and on PostgreSQL database processes
+// are ended and killed. Handlers and submitters write what they did to logs that
+// survive them; when the faults are over a checker joins those logs with the
+// server's histories and counts violations of the ten invariants.
 //
 // With --long a run is a piece of a long one: its counts are added to a file, and
 // so is the total over all pieces. A piece that is interrupted (Ctrl-C) ends load

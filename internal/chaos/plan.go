@@ -27,6 +27,8 @@ type work struct {
 	Milliseconds int `json:"milliseconds"`
 	// Failures is how many attempts fail before one succeeds.
 	Failures int `json:"failures,omitempty"`
+	// Parts are the rows of an import, or the recipients of a mailing.
+	Parts int `json:"parts,omitempty"`
 }
 
 // The kinds of work.
@@ -53,6 +55,9 @@ type planned struct {
 // operation is what is submitted: the same in every repeat.
 func (p planned) operation(begin time.Time) protocol.Operation {
 	o := protocol.Operation{ID: p.ID, OperationType: p.Type, DependencyToken: p.Token, Data: p.data()}
+	if p.Work.Parts > 0 {
+		o.Name = bulkName(p.ID, p.Work.Version)
+	}
 	if p.Postpone > 0 {
 		until := begin.Add(p.Postpone).UTC().Truncate(time.Millisecond)
 		o.PostponeUntil = &until
@@ -108,6 +113,21 @@ func tokenNames(n int) []string {
 		names[i] = fmt.Sprintf(forms[i%len(forms)], i)
 	}
 	return names
+}
+
+// long are the operations that work long enough to be stopped in the middle.
+func (p plan) long() map[string]bool {
+	ids := make(map[string]bool)
+	for _, steps := range p.Steps {
+		for _, s := range steps {
+			for _, o := range s.Operations {
+				if o.Type != flowType && (o.Work.Parts > 0 || o.Work.Milliseconds >= 500) {
+					ids[o.ID] = true
+				}
+			}
+		}
+	}
+	return ids
 }
 
 // planner fills a plan.
@@ -185,17 +205,25 @@ func (p *planner) work() work {
 	return w
 }
 
-// kind draws what runs it: of ten operations two are sent over HTTP, and one is
-// run by a workflow. Their handlers do not do all that the harness's own does.
+// kind draws what runs it. The handlers that are not the harness's own do not do all
+// that it does.
 func (p *planner) kind(o *planned) {
 	o.Type = chaosType
-	switch n := p.rand.IntN(10); {
-	case n < 2:
+	switch n := p.rand.IntN(100); {
+	case n < 20:
 		o.Type = httpType
-	case n < 3:
+	case n < 30:
 		o.Type = flowType
+	case n < 50:
+		if o.Type = localType; p.rand.IntN(4) == 0 { // more of them are hit by a fault
+			o.Work.Milliseconds = 200 + p.rand.IntN(1500)
+		}
+	case n < 54:
+		o.Type, o.Work = importType, work{Version: 1, Kind: workSucceeds, Parts: importBatch * (150 + p.rand.IntN(250))}
+	case n < 57:
+		o.Type, o.Work = mailType, work{Version: 1, Kind: workSucceeds, Parts: 30 + p.rand.IntN(70)}
 	}
-	if o.Type != chaosType && o.Work.Kind != workFails && o.Work.Kind != workRetries {
+	if o.Type != chaosType && o.Type != localType && o.Work.Kind != workFails && o.Work.Kind != workRetries {
 		o.Work.Kind = workSucceeds
 	}
 }

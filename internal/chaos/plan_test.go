@@ -66,17 +66,21 @@ func TestAPlanHasWhatWasAskedFor(t *testing.T) {
 	} {
 		require.Positive(t, verbs[verb], verb)
 	}
-	for _, of := range []protocol.TypeRef{chaosType, httpType, flowType} {
+	for _, of := range []protocol.TypeRef{chaosType, httpType, flowType, localType, importType, mailType} {
 		require.Positive(t, types[of], of)
 	}
 	require.Positive(t, recur[true])
 	require.Positive(t, recur[false])
-	kinds := make(map[faultKind]int)
+	require.NotEmpty(t, p.long())
+	kinds, stopped := make(map[faultKind]int), make(map[protocol.TypeRef]int)
 	for _, f := range p.Faults {
-		kinds[f.Kind]++
+		if kinds[f.Kind]++; f.Type != "" {
+			stopped[f.Type]++
+		}
 		require.True(t, quiet <= f.At && f.At <= time.Minute)
 	}
 	require.Equal(t, map[faultKind]int{killWorker: 15, killServer: 5, stopWorker: 5, restartWorker: 4, cutWire: 3, stallWire: 2, stopType: 2}, kinds)
+	require.Equal(t, map[protocol.TypeRef]int{httpType: 1, localType: 1}, stopped)
 }
 
 // What a submitter sends of one token is in one lane: nothing else keeps its

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
@@ -8,7 +9,6 @@ import (
 	historypb "go.temporal.io/api/history/v1"
 	"go.temporal.io/sdk/converter"
 
-	"github.com/seriatim-go/seriatim/activities"
 	"github.com/seriatim-go/seriatim/protocol"
 )
 
@@ -39,8 +39,10 @@ func (r *reading) read(event *historypb.HistoryEvent) {
 			r.x.calls[n].started = at
 		}
 	case enumspb.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
-		if r.ended(event.GetActivityTaskCompletedEventAttributes().GetScheduledEventId()) {
+		a := event.GetActivityTaskCompletedEventAttributes()
+		if r.ended(a.GetScheduledEventId()) {
 			r.over = true
+			r.x.inDoubt += inDoubtOf(a.GetResult())
 		}
 	case enumspb.EVENT_TYPE_ACTIVITY_TASK_CANCELED:
 		r.ended(event.GetActivityTaskCanceledEventAttributes().GetScheduledEventId())
@@ -49,7 +51,11 @@ func (r *reading) read(event *historypb.HistoryEvent) {
 			r.x.timedOut = true
 		}
 	case enumspb.EVENT_TYPE_ACTIVITY_TASK_FAILED:
-		r.failed(event.GetActivityTaskFailedEventAttributes())
+		if a := event.GetActivityTaskFailedEventAttributes(); r.ended(a.GetScheduledEventId()) {
+			r.failed(a.GetFailure())
+		}
+	case enumspb.EVENT_TYPE_MARKER_RECORDED:
+		r.readLocal(event)
 	default:
 		r.readChild(event)
 		r.closed(event)
@@ -58,7 +64,7 @@ func (r *reading) read(event *historypb.HistoryEvent) {
 
 // scheduled notes a call of the handler; the engine is asked things, too.
 func (r *reading) scheduled(id int64, a *historypb.ActivityTaskScheduledEventAttributes) {
-	if name := a.GetActivityType().GetName(); name == chaosType || name == activities.HTTPActivity {
+	if slices.Contains(handlerActivities, a.GetActivityType().GetName()) {
 		r.called(id, a.GetWorkflowTaskCompletedEventId())
 	}
 }
@@ -114,13 +120,33 @@ func (r *reading) ended(scheduled int64) (ours bool) {
 	return ours
 }
 
-func (r *reading) failed(a *historypb.ActivityTaskFailedEventAttributes) {
-	if !r.ended(a.GetScheduledEventId()) {
+// localMarker is the name of the marker that a local activity leaves.
+const localMarker = "LocalActivity"
+
+// readLocal notes a local attempt: it began and ended in the workflow task that
+// recorded it. No other local activity is one of an operation's.
+func (r *reading) readLocal(event *historypb.HistoryEvent) {
+	a := event.GetMarkerRecordedEventAttributes()
+	if a.GetMarkerName() != localMarker {
 		return
 	}
+	r.called(event.GetEventId(), a.GetWorkflowTaskCompletedEventId())
+	last := &r.x.calls[len(r.x.calls)-1]
+	last.started = last.decided
+	r.open, r.over = false, r.over || a.GetFailure() == nil
+	r.x.locals++
+	for f := a.GetFailure(); f != nil; f = f.GetCause() {
+		r.x.timedOut = r.x.timedOut || f.GetTimeoutFailureInfo() != nil
+	}
+	r.failed(a.GetFailure())
+}
+
+func (r *reading) failed(f *failurepb.Failure) {
+	info := f.GetApplicationFailureInfo()
 	var details protocol.FailureDetails
-	_ = converter.GetDefaultDataConverter().FromPayloads(a.GetFailure().GetApplicationFailureInfo().GetDetails(), &details) // a panic has none
-	r.x.stale = details.Code == staleCode || details.Code == refusedCode
+	_ = converter.GetDefaultDataConverter().FromPayloads(info.GetDetails(), &details) // a panic has none
+	lost := details.Code == lostCode && info.GetNonRetryable()                        // a mailing's is tried again
+	r.x.stale = lost || details.Code == staleCode || details.Code == refusedCode
 }
 
 func (r *reading) closed(event *historypb.HistoryEvent) {

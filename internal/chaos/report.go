@@ -2,6 +2,7 @@ package main
 
 import (
 	"io"
+	"strings"
 	"time"
 
 	"github.com/seriatim-go/seriatim/protocol"
@@ -41,6 +42,14 @@ type report struct {
 	// How operations were run.
 	Flows       int `json:"flows"`      // operations of the type that a workflow runs
 	Deliveries  int `json:"deliveries"` // requests of the type that sends over HTTP
+	Locals      int `json:"locals"`     // local attempts, as histories tell
+	LocalsLost  int `json:"localsLost"` // and those of which no history tells
+	Imports     int `json:"imports"`    // operations, as are mailings
+	Mailings    int `json:"mailings"`
+	Rows        int `json:"rows"`
+	Messages    int `json:"messages"`
+	Doubled     int `json:"messagesTwice"` // of those that may be
+	RowsRefused int `json:"rowsRefused"`   // attempts of imports that the database refused
 	Recurrences int `json:"recurrences"`
 	Occurrences int `json:"occurrences"` // of all recurrences
 	Renewed     int `json:"renewed"`     // runs of operations that continued another
@@ -106,8 +115,8 @@ func (r *report) countOperations(c *checker) {
 			if !acknowledged[s.ID] && s.Count > 0 {
 				r.Recurrences++
 			}
-			if !acknowledged[s.ID] && s.Type == flowType {
-				r.Flows++
+			if into := r.ofType(s.Type); !acknowledged[s.ID] && into != nil {
+				*into++
 			}
 			acknowledged[s.ID] = true
 			if s.PostponeUntil != nil && s.PostponeUntil.After(s.called) {
@@ -121,9 +130,42 @@ func (r *report) countOperations(c *checker) {
 			r.Canceled++
 		}
 	}
+	r.countParts(c)
 	for _, w := range c.writes {
 		if !w.Accepted {
 			r.StaleRefused++
 		}
 	}
+}
+
+// ofType is where operations of a type are counted.
+func (r *report) ofType(of protocol.TypeRef) *int {
+	switch of {
+	case flowType:
+		return &r.Flows
+	case importType:
+		return &r.Imports
+	case mailType:
+		return &r.Mailings
+	}
+	return nil
+}
+
+// countParts counts local attempts, rows and messages.
+func (r *report) countParts(c *checker) {
+	seen := make(map[string]bool)
+	for _, x := range c.executions {
+		r.Locals += x.locals
+		seen[x.id] = seen[x.id] || x.locals > 0
+	}
+	for _, a := range c.attempts {
+		if c.typeOf[a.id] == localType && a.fence.Attempt == 0 && !seen[a.id] {
+			r.LocalsLost++
+		}
+		if strings.HasSuffix(a.outcome, " "+lostCode) && c.typeOf[a.id] == importType {
+			r.RowsRefused++
+		}
+	}
+	r.Rows, _ = c.rows.count()
+	r.Messages, r.Doubled = c.messages.count()
 }

@@ -23,6 +23,7 @@ type site struct {
 	folder     string
 	serverLog  *os.File
 	target     *target
+	bulk       *bulk
 	wire       *wire
 	address    string
 	namespace  string
@@ -30,14 +31,13 @@ type site struct {
 	slots      []*slot
 	submitters []*process
 
-	mu       sync.Mutex
-	server   server
-	database database   // nil: the server keeps a file
-	started  []*process // every worker, the dead ones too
-	counts   map[faultKind]int
-	problems []error
-	// serviceStops are when a type was stopped.
-	serviceStops []span
+	mu           sync.Mutex
+	server       server
+	database     database   // nil: the server keeps a file
+	started      []*process // every worker, the dead ones too
+	counts       map[faultKind]int
+	problems     []error
+	serviceStops []typeStop
 }
 
 // slot is the place of a worker: one at a time, a new one after the last.
@@ -66,6 +66,9 @@ func openSite(ctx context.Context, o options, folder string, progress io.Writer)
 	if s.target, err = startTarget(); err != nil {
 		return s, err
 	}
+	if s.bulk, err = startBulk(folder); err != nil {
+		return s, err
+	}
 	if s.wire, err = startWire(s.address); err != nil {
 		return s, err
 	}
@@ -91,7 +94,8 @@ func (s *site) startWorker(at *slot) error {
 	defer s.mu.Unlock()
 	name := fmt.Sprintf("worker-%03d", len(s.started))
 	started, err := startProcess(s.folder, name, workerCommand,
-		"--name", name, "--address", s.wire.address(), "--namespace", s.namespace, "--target", s.target.url())
+		"--name", name, "--address", s.wire.address(), "--namespace", s.namespace, "--target", s.target.url(),
+		"--files", s.bulk.folder, "--rows", s.bulk.rows, "--smtp-port", fmt.Sprint(s.bulk.mailbox.Port()))
 	if err != nil {
 		return fmt.Errorf("start %s: %w", name, err)
 	}
@@ -162,6 +166,9 @@ func (s *site) close() {
 	}
 	if s.target != nil {
 		s.target.close()
+	}
+	if s.bulk != nil {
+		s.bulk.close()
 	}
 	if s.wire != nil {
 		s.wire.close()

@@ -8,6 +8,7 @@ import (
 
 	"github.com/seriatim-go/seriatim/activities"
 	"github.com/seriatim-go/seriatim/opclient"
+	"github.com/seriatim-go/seriatim/protocol"
 )
 
 // A worker looks for stops every stopLook, and has heard of one stopReach after
@@ -17,21 +18,21 @@ const (
 	stopReach = 2 * time.Second
 )
 
-// stopService stops operations of httpType for a while, beyond stopReach.
-func (s *site) stopService(ctx context.Context, length time.Duration) error {
+// stopService stops operations of a type for a while, beyond stopReach.
+func (s *site) stopService(ctx context.Context, of protocol.TypeRef, length time.Duration) error {
 	c := opclient.New(s.temporal, opclient.Options{RetryFor: time.Minute})
 	defer func() { // even where the run is given up: what follows would hang
 		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 		defer cancel()
-		s.problem(c.StartService(bounded, httpType, "by chaos"))
+		s.problem(c.StartService(bounded, of, "by chaos"))
 	}()
-	if err := c.StopService(ctx, httpType, "by chaos"); err != nil {
+	if err := c.StopService(ctx, of, "by chaos"); err != nil {
 		return err
 	}
 	if _, err := c.AwaitService(ctx, time.Minute); err != nil {
 		return fmt.Errorf("await the stop: %w", err)
 	}
-	stopped := span{from: time.Now()}
+	stopped := typeStop{of, span{from: time.Now()}}
 	pause(ctx, stopReach+length)
 	stopped.to = time.Now()
 	s.mu.Lock()
@@ -59,15 +60,11 @@ func followStops(ctx context.Context, c *opclient.Client, gate *activities.Gate)
 	}()
 }
 
-// checkStopped finds requests that arrived while their type was stopped, from a
-// worker that had every chance to know it (I6).
+// checkStopped finds attempts that began while their type was stopped, in a worker that had every chance to know it (I6).
 func (c *checker) checkStopped() {
 	for _, a := range c.attempts {
-		if !c.isHTTP[a.id] {
-			continue
-		}
 		for _, stop := range c.serviceStops {
-			if a.start.After(stop.from.Add(stopReach)) && a.start.Before(stop.to) && !c.wasCutOff(a) {
+			if c.typeOf[a.id] == stop.of && a.start.After(stop.from.Add(stopReach)) && a.start.Before(stop.to) && !c.wasCutOff(a) {
 				c.add(6, "%s began %s after its type was stopped", a.id, a.start.Sub(stop.from))
 			}
 		}

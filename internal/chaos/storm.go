@@ -84,6 +84,9 @@ func openFolder(wanted string) (string, error) {
 func (s *site) run(ctx, wanted context.Context, o options, progress io.Writer) (*report, error) {
 	window := o.limit - settleTimeout - o.observeTime()
 	p := newPlan(o, window)
+	if err := s.bulk.write(p); err != nil {
+		return nil, err
+	}
 	begin := time.Now()
 	until := begin.Add(window + slack/2)
 	if err := s.startSubmitters(p, begin, until); err != nil {
@@ -91,7 +94,7 @@ func (s *site) run(ctx, wanted context.Context, o options, progress io.Writer) (
 	}
 	defer context.AfterFunc(wanted, s.endSubmitters)()
 	tending, stop := context.WithCancel(ctx)
-	caretaker, err := s.startCaretaker(tending, begin)
+	caretaker, err := s.startCaretaker(tending, begin, p.long())
 	if err != nil {
 		stop()
 		return nil, err
@@ -164,7 +167,7 @@ func (s *site) reviveWorkers() {
 // judge reads the evidence, has it checked, and reports.
 func (s *site) judge(ctx context.Context, o options, interrupted bool, progress io.Writer) (*report, error) {
 	e := evidence{writes: s.target.all(), processes: s.lives(), broken: s.wire.broken(), serviceStops: s.serviceStops}
-	if err := errors.Join(e.readSubmitters(s.folder), e.readWorkers(s.folder)); err != nil {
+	if err := errors.Join(e.readSubmitters(s.folder), e.readWorkers(s.folder), e.readBulk(s.bulk)); err != nil {
 		return nil, err
 	}
 	observed, err := s.observe(ctx, &e)

@@ -25,11 +25,13 @@ type submission struct {
 	Type  protocol.TypeRef `json:"type,omitempty"`
 	First *time.Time       `json:"first,omitempty"`
 	Count int              `json:"count,omitempty"`
+	// Parts are those of an import or a mailing.
+	Parts int `json:"parts,omitempty"`
 }
 
 // submission is what the log says of it.
 func (p planned) submission(o protocol.Operation) submission {
-	s := submission{ID: p.ID, Token: p.Token, Hash: o.ContentHash(), Version: p.Work.Version, PostponeUntil: o.PostponeUntil, Type: p.Type}
+	s := submission{ID: p.ID, Token: p.Token, Hash: o.ContentHash(), Version: p.Work.Version, PostponeUntil: o.PostponeUntil, Type: p.Type, Parts: p.Work.Parts}
 	if p.Recurs != nil {
 		s.First, s.Count = o.RecurrenceStartTime, p.Recurs.Count
 	}

@@ -26,6 +26,8 @@ var chaosOptions = workflows.Options{
 // workerFlags are how the harness starts a worker.
 type workerFlags struct {
 	name, address, namespace, journal, target string
+	files, rows                               string
+	smtpPort                                  int
 }
 
 // runWorker is a worker process: workflows, the engine, and the handler.
@@ -37,6 +39,9 @@ func runWorker(ctx context.Context, args []string) error {
 	set.StringVar(&f.namespace, "namespace", "", "")
 	set.StringVar(&f.journal, "journal", "", "")
 	set.StringVar(&f.target, "target", "", "")
+	set.StringVar(&f.files, "files", "", "")
+	set.StringVar(&f.rows, "rows", "", "")
+	set.IntVar(&f.smtpPort, "smtp-port", 0, "")
 	if err := set.Parse(args); err != nil {
 		return err
 	}
@@ -60,7 +65,15 @@ func runWorker(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	return serve(ctx, c, h, activities.Handlers{chaosType: h, activities.HTTPActivity: sender})
+	handlers, err := bulkHandlers(f)
+	if err != nil {
+		return err
+	}
+	for name, other := range handlers {
+		handlers[name] = h.logs(other)
+	}
+	handlers[chaosType], handlers[localActivity], handlers[activities.HTTPActivity] = h, h, sender
+	return serve(ctx, c, h, handlers)
 }
 
 // serve runs the workers until ctx is done.
@@ -71,12 +84,14 @@ func serve(ctx context.Context, c client.Client, h *handler, handlers activities
 	options := worker.Options{
 		WorkerStopTimeout: 3 * time.Second, DeadlockDetectionTimeout: 5 * time.Second,
 		MaxConcurrentActivityExecutionSize: 50,
+		MaxHeartbeatThrottleInterval:       heartbeatTimeout / 5, // a request to stop arrives with one
 	}
 	operations := worker.New(c, protocol.DefaultTaskQueue, options)
-	looks, o := activities.NewLooks(c), chaosOptions
-	o.NothingBefore = looks.NothingBefore
-	workflows.Register(operations, chaosCatalogue(), o)
-	activities.Register(operations, gate.Guard(handlers))
+	handlers = gate.Guard(handlers)
+	looks, run := activities.NewLooks(c), chaosOptions
+	run.RunLocally, run.NothingBefore = activities.Local(handlers), looks.NothingBefore
+	workflows.Register(operations, chaosCatalogue(), run)
+	activities.Register(operations, handlers)
 	registerFlow(operations, h)
 	options.WorkerStopTimeout = time.Second
 	engine := worker.New(c, protocol.DefaultTaskQueue+protocol.EngineTaskQueueSuffix, options)

@@ -10,8 +10,10 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/worker"
 
 	"github.com/seriatim-go/seriatim/protocol"
+	"github.com/seriatim-go/seriatim/workflows"
 )
 
 func playRejects(s *stage) {
@@ -110,6 +112,31 @@ func (s *stage) updateInBackground(workflowID, name string, request any) (answer
 	}()
 	time.Sleep(time.Second) // an update that was only admitted is nowhere to be seen
 	return answered
+}
+
+// playWanted has a request learn of the failure that cancels the rest, in the task
+// in which it comes: what it asks of is then in a page that is yet to be started.
+func playWanted(s *stage) {
+	running := make(chan []byte, 1)
+	s.handle = func(ctx context.Context, _ protocol.HandlerInput) error {
+		running <- activity.GetInfo(ctx).TaskToken
+		return activity.ErrResultPending
+	}
+	s.submit(s.op(1), s.op(2), s.op(3), s.op(4), s.op(5), s.op(6))
+	s.update(s.token(), protocol.SetPolicyUpdateName, "", protocol.PolicyRequest{OnFailure: protocol.CancelRestOnFailure})
+	s.until(func(state protocol.SerializerState) bool { return state.Queued == 5 })
+	task := <-running
+	s.stopWorker()
+	require.NoError(s.t, s.CompleteActivity(s.ctx, task, nil, refused()))
+	s.startWorkerAs(func(w worker.Worker) workflows.Registry { return withoutSerializer{w} })
+	require.Eventually(s.t, func() bool {
+		return s.has(s.token(), enumspb.EVENT_TYPE_WORKFLOW_TASK_FAILED)
+	}, patience, 50*time.Millisecond)
+	s.stopWorker()
+	answered := s.updateInBackground(s.token(), protocol.CancelUpdateName, protocol.ActionRequest{OperationID: s.op(6).ID})
+	s.startWorker()
+	<-answered
+	s.keepOnceContinuing(6)
 }
 
 // playTerminated has a person end the token; the next chain says so, and waits

@@ -71,6 +71,21 @@ func newStage(t *testing.T, server *embedded.Server, name string, o workflows.Op
 }
 
 func (s *stage) startWorker() {
+	s.startWorkerAs(func(w worker.Worker) workflows.Registry { return w })
+}
+
+// withoutSerializer fails the tasks of serializers.
+type withoutSerializer struct{ worker.Worker }
+
+// RegisterWorkflowWithOptions leaves one out.
+func (w withoutSerializer) RegisterWorkflowWithOptions(definition any, o workflow.RegisterOptions) {
+	if o.Name != protocol.SerializerWorkflow {
+		w.Worker.RegisterWorkflowWithOptions(definition, o)
+	}
+}
+
+// startWorkerAs starts a worker that has what the registry lets through.
+func (s *stage) startWorkerAs(registry func(worker.Worker) workflows.Registry) {
 	binding := catalogue.Binding{Activity: "record", Retry: catalogue.Retry{MaxAttempts: 2, InitialSeconds: 0.1}}
 	heartbeats := binding
 	heartbeats.HeartbeatSeconds, heartbeats.CancelTimeoutSeconds = 1, 1
@@ -87,7 +102,7 @@ func (s *stage) startWorker() {
 	o := s.options
 	looks := activities.NewLooks(s.Client)
 	o.RunLocally, o.NothingBefore = s.recordLocally, looks.NothingBefore
-	workflows.Register(operations, cat, o)
+	workflows.Register(registry(operations), cat, o)
 	operations.RegisterWorkflowWithOptions(waits, workflow.RegisterOptions{Name: "waits"})
 	operations.RegisterActivityWithOptions(s.record, activity.RegisterOptions{Name: "record"})
 	engine := worker.New(s.Client, s.name+protocol.EngineTaskQueueSuffix, worker.Options{Identity: identity})

@@ -173,6 +173,7 @@ var shapes = []shape{
 		s.keepOperation(1)
 	}},
 	{name: "operation-canceled", play: playCanceled},
+	{name: "serializer-wanted-page", options: workflows.Options{Linger: linger, PageBytes: 1000}, play: playWanted},
 	{name: "operation-with-token", play: func(s *stage) { s.submit(s.op(1)); s.keepOperation(1) }},
 }
 
