@@ -7,7 +7,7 @@ SHELL := /bin/bash
 GO ?= go
 BIN := bin
 
-.PHONY: help demo test test-fast race fuzz simulate chaos backlog bench cluster-test import-bench lint build install server devserver clean
+.PHONY: help demo test test-fast race fuzz simulate chaos soak backlog bench cluster-test import-bench lint build install server devserver clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,11 @@ LEDGER ?= chaos-long.jsonl
 chaos: devserver ## kill workers and server under load and count what broke; SEED=n repeats a run, DB=postgres, LONG=1 PIECES=5 add up in LEDGER
 	@$(GO) build -o $(BIN)/ ./internal/chaos
 	@exec $(BIN)/chaos $(if $(SEED),--seed $(SEED)) $(if $(DB),--db $(DB)) $(if $(LONG),--long --pieces $(PIECES) --ledger '$(LEDGER)')
+
+MINUTES ?= 3
+soak: devserver ## run a steady load for MINUTES and fail where memory, goroutines, descriptors or the database grow
+	@$(GO) build -o $(BIN)/ ./internal/soak
+	@exec $(BIN)/soak --duration $(MINUTES)m
 
 N ?= 20000
 DRAIN ?=

@@ -94,7 +94,8 @@ type httpHandler struct {
 //
 //   - 2xx is Succeeded, with status, headers and body as the result.
 //   - 408, 425, 429, 5xx and errors of the network are retried, for 429 and 503
-//     when the receiver's Retry-After says, at most an hour later.
+//     when the receiver's Retry-After says, at most an hour later. Where the worker
+//     has no descriptor or port left for the request, that does not count.
 //   - Everything else is Failed with code "HTTP <status>" and the response's
 //     first 2 KiB in the message; data that is no request is Failed with 80044304.
 //

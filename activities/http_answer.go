@@ -13,6 +13,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/seriatim-go/seriatim/activities/internal/shortage"
 	"github.com/seriatim-go/seriatim/protocol"
 )
 
@@ -161,6 +162,8 @@ func notAnswered(ctx context.Context, err error) protocol.Outcome {
 		return protocol.Failure(refused.code, err.Error()).WithFriendly(refused.friendly)
 	case ctx.Err() != nil:
 		return protocol.Cancellation()
+	case shortage.Is(err):
+		return shortage.Retry(err)
 	case errors.Is(err, context.DeadlineExceeded):
 		return protocol.Retry("Timeout", err.Error()).WithFriendly("The receiver did not answer in time.")
 	}

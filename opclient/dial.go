@@ -20,9 +20,10 @@ const resourceHeader = "temporal-resource-id"
 // (seen with 1.50.0), and gRPC sends no header that is not printable ASCII. So
 // without this a client cannot address, and a worker cannot run, a workflow
 // whose id holds an "é": its task fails for ever. With it, the header is left
-// out for such ids.
+// out for such ids. It also lets a submission that is given up tell what the server
+// said last, which the SDK keeps to itself.
 func DialOptions(options client.Options) client.Options {
-	more := grpc.WithChainUnaryInterceptor(dropUnsendable)
+	more := grpc.WithChainUnaryInterceptor(listen, dropUnsendable)
 	dial := options.ConnectionOptions.DialOptions
 	options.ConnectionOptions.DialOptions = append(dial[:len(dial):len(dial)], more)
 	return options

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 
+	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"google.golang.org/grpc/codes"
 
@@ -93,8 +95,8 @@ type Summary struct {
 // each, if not nil, is told what became of each operation as soon as it is
 // known, in the caller's goroutine. An operation that breaks a rule is refused,
 // and the rest goes on. Where a signal fails for good, the token's later
-// operations are not sent, so that none overtakes; where the server is away or
-// denies everything, nothing more is.
+// operations are not sent, so that none overtakes; where the server is away, denies
+// everything or is at a limit of its own, nothing more is.
 //
 // When ctx is done nothing new is sent, what is in flight is awaited (at most
 // 10 s), and the summary is exact. Iterating items then ends at the next
@@ -111,6 +113,12 @@ func (c *Client) SubmitMany(ctx context.Context, items iter.Seq[Item], each func
 	return s.run(ctx, items)
 }
 
+// everybodysLimits are those of the server or the namespace, not of one workflow.
+var everybodysLimits = []enumspb.ResourceExhaustedCause{
+	enumspb.RESOURCE_EXHAUSTED_CAUSE_RPS_LIMIT, enumspb.RESOURCE_EXHAUSTED_CAUSE_PERSISTENCE_LIMIT,
+	enumspb.RESOURCE_EXHAUSTED_CAUSE_SYSTEM_OVERLOADED,
+}
+
 // affectsAll says whether the failure would meet every other request too.
 func affectsAll(err error) bool {
 	var unanswered *UnansweredError
@@ -120,6 +128,10 @@ func affectsAll(err error) bool {
 	var answer serviceerror.ServiceError
 	if !errors.As(err, &answer) {
 		return false
+	}
+	var exhausted *serviceerror.ResourceExhausted
+	if errors.As(err, &exhausted) {
+		return slices.Contains(everybodysLimits, exhausted.Cause)
 	}
 	switch answer.Status().Code() {
 	case codes.PermissionDenied, codes.Unauthenticated, codes.Unimplemented, codes.NotFound, codes.FailedPrecondition:

@@ -57,12 +57,12 @@ func (c *Client) Raise(ctx context.Context, e protocol.Event) (raised *Raised, e
 		err = c.checkEvent(e)
 	}
 	if err == nil {
-		err = c.retry(ctx, func() error { return c.raiseOnce(ctx, e) })
+		err = c.retry(ctx, ctx, func(ctx context.Context) error { return c.raiseOnce(ctx, e) })
 	}
 	var started *serviceerror.WorkflowExecutionAlreadyStarted
 	if errors.As(err, &started) {
 		raised.Duplicate = true
-		err = c.retry(ctx, func() error { return c.checkRaised(ctx, e) })
+		err = c.retry(ctx, ctx, func(ctx context.Context) error { return c.checkRaised(ctx, e) })
 	}
 	if err != nil {
 		return nil, fmt.Errorf("raise event %q: %w", e.ID, err)

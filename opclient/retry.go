@@ -70,15 +70,15 @@ func isClosedForLimit(message string) bool {
 	return strings.HasPrefix(message, "Workflow ") && strings.HasSuffix(message, "exceeds limit.")
 }
 
-// retry repeats call until it succeeds, its error is final, RetryFor has passed
+// retry repeats a request, whose calls are bounded by calls, until it succeeds, its error is final, RetryFor has passed
 // since it first failed, or between is done, which ends a wait but no call. The
 // error is the last one: ErrQueueFull for a token that stayed full, wrapped in
 // an UnansweredError where any of the calls may have arrived.
-func (c *Client) retry(between context.Context, call func() error) error {
+func (c *Client) retry(calls, between context.Context, request func(context.Context) error) error {
 	var failing time.Time
 	var unsure bool
 	for wait := firstBackoff; ; wait = min(2*wait, lastBackoff) {
-		err := call()
+		err := heard(calls, request)
 		if err == nil {
 			return nil
 		}

@@ -50,7 +50,7 @@ func retryWith(t *testing.T, ctx context.Context, answers ...error) (calls int, 
 	t.Helper()
 	begin := time.Now()
 	c := New(nil, Options{})
-	err = c.retry(ctx, func() error {
+	err = c.retry(ctx, ctx, func(ctx context.Context) error {
 		answer := answers[min(calls, len(answers)-1)]
 		calls++
 		return answer

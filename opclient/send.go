@@ -19,7 +19,7 @@ func (c *Client) send(calls, between context.Context, batch []entry) (*Handle, e
 		ID: first.ID, Token: first.DependencyToken,
 		WorkflowID: protocol.SerializerWorkflowID(first.DependencyToken), client: c, contentHash: first.ContentHash(),
 	}
-	return handle, c.retry(between, func() error { return c.signal(calls, handle, batch) })
+	return handle, c.retry(calls, between, func(ctx context.Context) error { return c.signal(ctx, handle, batch) })
 }
 
 // isFree says that an operation is started, not submitted to a token: one without

@@ -56,7 +56,7 @@ func (c *Client) control(ctx context.Context, action protocol.ControlAction, ope
 		return err
 	}
 	id := protocol.ServiceWorkflowID(c.options.TaskQueue)
-	err := c.retry(ctx, func() error {
+	err := c.retry(ctx, ctx, func(ctx context.Context) error {
 		_, err := c.temporal.SignalWithStartWorkflow(ctx, id, protocol.ControlSignalName, request, client.StartWorkflowOptions{
 			ID: id, TaskQueue: c.options.TaskQueue + protocol.EngineTaskQueueSuffix,
 			StaticSummary: "what is stopped of the workers on " + summary(c.options.TaskQueue),

@@ -19,13 +19,13 @@ import (
 // origin, if any, goes with it as its second argument.
 func (c *Client) start(calls, between context.Context, o protocol.Operation, origin ...any) (*Handle, error) {
 	handle := &Handle{ID: o.ID, Token: o.DependencyToken, WorkflowID: protocol.OperationWorkflowID(o.ID), client: c, contentHash: o.ContentHash()}
-	err := c.retry(between, func() error { return c.startOnce(calls, o, origin) })
+	err := c.retry(calls, between, func(ctx context.Context) error { return c.startOnce(ctx, o, origin) })
 	var started *serviceerror.WorkflowExecutionAlreadyStarted
 	if !errors.As(err, &started) {
 		return handle, err
 	}
 	handle.Duplicate = true
-	return handle, c.retry(between, func() error { return c.checkDuplicate(calls, o.ID, o.ContentHash()) })
+	return handle, c.retry(calls, between, func(ctx context.Context) error { return c.checkDuplicate(ctx, o.ID, o.ContentHash()) })
 }
 
 // startOnce starts it, without search attributes where the namespace has none.

@@ -90,7 +90,7 @@ func (c *Client) awaitStart(ctx context.Context, id, token string, patience time
 
 // awaitEnd long-polls until the operation's workflow closes.
 func (c *Client) awaitEnd(ctx context.Context, id string) error {
-	return c.retry(ctx, func() error {
+	return c.retry(ctx, ctx, func(ctx context.Context) error {
 		err := c.temporal.GetWorkflow(ctx, protocol.OperationWorkflowID(id), "").Get(ctx, nil)
 		var closed *temporal.WorkflowExecutionError
 		if errors.As(err, &closed) {

@@ -48,7 +48,7 @@ func (c *Client) Watch(ctx context.Context, id, token string, every time.Duratio
 
 // look finds an operation, again for a while where the server does not answer.
 func (c *Client) look(ctx context.Context, id, token string) (found Found, err error) {
-	err = c.retry(ctx, func() error {
+	err = c.retry(ctx, ctx, func(ctx context.Context) error {
 		found, err = c.find(ctx, id, token)
 		return err
 	})

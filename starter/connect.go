@@ -29,7 +29,7 @@ type connectionFlags struct {
 	tls, tlsNoHostCheck                             bool
 	tlsCert, tlsKey, tlsCA, tlsServerName           string
 	identity, keyFile                               string
-	timeout                                         time.Duration
+	timeout, retryFor                               time.Duration
 
 	// dialled is the server that was dialled, and as whom.
 	dialled client.Options
@@ -52,6 +52,7 @@ func (f *connectionFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.identity, "identity", "", "who asks; kept and shown with what was done (default starter:USER@HOST)")
 	flags.StringVar(&f.keyFile, "encryption-key-file", "", "keys of the worker's encryption.keyFile; default $"+codec.KeyFileVariable)
 	flags.DurationVar(&f.timeout, "client-connect-timeout", 10*time.Second, "how long connecting may take")
+	flags.DurationVar(&f.retryFor, "retry-for", time.Minute, "how long a request that may yet succeed is repeated")
 }
 
 // options are the client options by flag, environment and profile, in this

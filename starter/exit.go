@@ -26,8 +26,9 @@ const (
 
 const exitHelp = `Exit codes:
   0    done
-  1    an error, such as a server that cannot be reached, no worker to answer, a
-       workflow that is busy (try again), or a question that was answered no
+  1    an error, such as a server that cannot be reached or is at a limit, no worker
+       to answer, a workflow that is busy (try again), or a question that was answered
+       no
   2    the command line is wrong
   3    the operation ended Failed or Canceled (wait, submit --wait and show --watch)
   4    no such operation or token

@@ -155,7 +155,7 @@ func arguments(least, most int, expected string) cobra.PositionalArgs {
 
 // connect dials and wraps the client.
 func (a *app) connect(c *cobra.Command, o opclient.Options) (*opclient.Client, func(), error) {
-	o.TaskQueue = a.taskQueue
+	o.TaskQueue, o.RetryFor = a.taskQueue, a.connection.retryFor
 	if o.Notice == nil {
 		o.Notice = a.noteOnce
 	}

@@ -11,6 +11,7 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -149,4 +150,32 @@ func codeOf(err error) codes.Code {
 		return answered.Status().Code()
 	}
 	return status.Code(err)
+}
+
+// begin starts a worker, however long the server, which was there, is away or at a
+// limit. A worker that did not start never will, so each try is with a new one. The
+// error is another one, or that ctx is done.
+func begin(ctx context.Context, create func() worker.Worker, logger *slog.Logger) (worker.Worker, error) {
+	for wait := firstWait; ; wait = min(2*wait, lastWait) {
+		w := create()
+		err := w.Start()
+		if err == nil || !passing(err) {
+			return w, err
+		}
+		logger.Warn("The worker cannot start yet.", "error", err, "retryIn", wait.String())
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(wait):
+		}
+	}
+}
+
+// passing says whether the server may answer otherwise later.
+func passing(err error) bool {
+	switch codeOf(err) {
+	case codes.Unavailable, codes.DeadlineExceeded, codes.ResourceExhausted, codes.Aborted, codes.Internal:
+		return true
+	}
+	return errors.Is(err, context.DeadlineExceeded)
 }

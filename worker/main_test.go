@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -193,6 +195,41 @@ func TestOnlyWrongCredentialsEndTheWait(t *testing.T) {
 	}
 }
 
+// starting is a worker whose Start answers that.
+type starting struct {
+	worker.Worker
+	err error
+}
+
+func (s starting) Start() error { return s.err }
+
+// A server that goes away, or comes to a limit, right after it was reached.
+func TestAWorkerWaitsForAServerThatGoesAwayBeforeItStarts(t *testing.T) {
+	t.Parallel()
+	late := fmt.Errorf("failed reaching server: %w", context.DeadlineExceeded)
+	wrong := errors.New("registered twice")
+	try := func(ctx context.Context, answers ...error) (tries int, err error) {
+		_, err = begin(ctx, func() worker.Worker {
+			tries++
+			return starting{err: answers[min(tries, len(answers))-1]}
+		}, slog.New(slog.DiscardHandler))
+		return tries, err
+	}
+	synctest.Test(t, func(t *testing.T) {
+		tries, err := try(t.Context(), late, serviceerror.NewResourceExhausted(0, "namespace rate limit exceeded"), serviceerror.NewUnavailable("away"), nil)
+		require.NoError(t, err)
+		require.Equal(t, 4, tries, "a new worker each time")
+		tries, err = try(t.Context(), late, wrong)
+		require.ErrorIs(t, err, wrong)
+		require.Equal(t, 2, tries)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err = try(ctx, serviceerror.NewUnavailable("away"))
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.NoError(t, unlessStopped(ctx, err))
+	})
+}
+
 func TestEveryConnectionReachesTheHandler(t *testing.T) {
 	t.Parallel()
 	c, err := config.Load(file(t, "http: {connections: [{name: a, baseURL: 'http://x', headers: {X-A: {env: A}}}]}"),
@@ -330,7 +367,7 @@ func TestRunAllStopsEveryWorkerThatItStarted(t *testing.T) {
 			if len(c.failed) > 0 {
 				failed <- broken
 			}
-			err := runAll(c.ctx, failed, slog.New(slog.DiscardHandler), fake{name: "engine", log: log}, newShift(log, c.start), c.reader, newHealth())
+			err := runAll(c.ctx, failed, slog.New(slog.DiscardHandler), func() worker.Worker { return fake{name: "engine", log: log} }, newShift(log, c.start), c.reader, newHealth())
 			require.ErrorIs(t, err, c.err)
 			require.Equal(t, c.log, strings.Join(log.all(), ", "))
 		})
@@ -344,7 +381,7 @@ func TestShiftExchangesTheWorkerOnlyWhereItMust(t *testing.T) {
 	s := newShift(log, nil)
 	all, one := protocol.Stop{}, protocol.Stop{OperationType: "test.work"}
 	for _, stops := range [][]protocol.Stop{nil, {one}, {one, all}, {all}, {all}, nil, {one}} {
-		require.NoError(t, s.follow(stops))
+		require.NoError(t, s.follow(t.Context(), stops))
 	}
 	require.Equal(t, []string{"start all", "start workflows", "stop all", "start all", "stop workflows"}, log.all())
 }

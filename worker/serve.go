@@ -132,7 +132,7 @@ func work(ctx context.Context, s setup, h *health, counted metrics, logger *slog
 		create: func(handle bool) worker.Worker { return newWorker(server, s, gate, handle, failed) },
 		gate:   gate, logger: logger,
 	}
-	return runAll(ctx, failed, logger, newEngineWorker(server, s, failed), w, reader, h)
+	return runAll(ctx, failed, logger, func() worker.Worker { return newEngineWorker(server, s, failed) }, w, reader, h)
 }
 
 // newReader is a client of the same service.
@@ -210,18 +210,27 @@ func first(failed chan<- error) func(error) {
 	}
 }
 
+// unlessStopped is no error where the worker was told to stop while it waited.
+func unlessStopped(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil
+	}
+	return err
+}
+
 // runAll starts the engine, which answers what is stopped, then the workflows and
 // the handlers, until ctx is done or one of them fails, and stops them all.
-func runAll(ctx context.Context, failed <-chan error, logger *slog.Logger, engine worker.Worker, w *shift, reader stopReader, h *health) error {
-	if err := engine.Start(); err != nil {
-		return err
+func runAll(ctx context.Context, failed <-chan error, logger *slog.Logger, createEngine func() worker.Worker, w *shift, reader stopReader, h *health) error {
+	engine, err := begin(ctx, createEngine, logger)
+	if err != nil {
+		return unlessStopped(ctx, err)
 	}
 	defer engine.Stop()
-	err := w.begin(ctx, reader, h)
+	err = unlessStopped(ctx, w.begin(ctx, reader, h))
 	if err == nil {
 		logger.Info("The worker runs.")
 		h.takesWork()
-		err = w.watchUntil(ctx, failed, reader)
+		err = unlessStopped(ctx, w.watchUntil(ctx, failed, reader))
 	}
 	logger.Info("The worker stops.")
 	h.ends(err)

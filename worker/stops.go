@@ -39,7 +39,7 @@ type shift struct {
 
 // follow changes to what these stops ask for. A worker that handles is told to
 // stop once the one without handlers runs, and gets its grace period.
-func (s *shift) follow(stops []protocol.Stop) error {
+func (s *shift) follow(ctx context.Context, stops []protocol.Stop) error {
 	s.gate.Set(stops)
 	s.tell(stops)
 	s.stops = stops
@@ -47,8 +47,8 @@ func (s *shift) follow(stops []protocol.Stop) error {
 	if s.now != nil && s.handling != all {
 		return nil
 	}
-	next := s.create(!all)
-	if err := next.Start(); err != nil {
+	next, err := begin(ctx, func() worker.Worker { return s.create(!all) }, s.logger)
+	if err != nil {
 		return err
 	}
 	before := s.now
@@ -91,7 +91,7 @@ func (s *shift) begin(ctx context.Context, reader stopReader, h *health) error {
 		case ctx.Err() != nil:
 			return nil
 		case err == nil:
-			return s.follow(status.Stops)
+			return s.follow(ctx, status.Stops)
 		}
 		h.waits(fmt.Sprintf("whether the service is stopped cannot be read yet: %v", err))
 		s.logger.Warn("Whether the service is stopped cannot be read yet.", "error", err)
@@ -120,7 +120,7 @@ func (s *shift) watchUntil(ctx context.Context, failed <-chan error, reader stop
 			s.logger.Debug("What is stopped cannot be read.", "error", err)
 			continue
 		}
-		if err := s.follow(stops); err != nil {
+		if err := s.follow(ctx, stops); err != nil {
 			return err
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
+	"github.com/seriatim-go/seriatim/activities/internal/shortage"
 	"github.com/seriatim-go/seriatim/protocol"
 )
 
@@ -63,6 +64,9 @@ func (e *Error) Unwrap() error { return e.cause }
 // Outcome is how a handler ends on the error: it tries again where that can help,
 // without counting where it only has to wait for another one.
 func (e *Error) Outcome() protocol.Outcome {
+	if shortage.Is(e.cause) {
+		return shortage.Retry(e)
+	}
 	switch e.Kind {
 	case Unavailable:
 		return protocol.Retry("DatabaseUnavailable", e.Error())

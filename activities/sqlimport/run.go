@@ -12,6 +12,7 @@ import (
 
 	"github.com/seriatim-go/seriatim/activities"
 	"github.com/seriatim-go/seriatim/activities/csvfile"
+	"github.com/seriatim-go/seriatim/activities/internal/shortage"
 	"github.com/seriatim-go/seriatim/activities/internal/tables"
 	"github.com/seriatim-go/seriatim/activities/sqldb"
 	"github.com/seriatim-go/seriatim/protocol"
@@ -157,7 +158,12 @@ func (i *importing) giveUp() (protocol.Outcome, error) {
 type localError struct{ error }
 
 // Outcome tries again.
-func (e *localError) Outcome() protocol.Outcome { return protocol.Retry("FileUnavailable", e.Error()) }
+func (e *localError) Outcome() protocol.Outcome {
+	if shortage.Is(e.error) {
+		return shortage.Retry(e)
+	}
+	return protocol.Retry("FileUnavailable", e.Error())
+}
 
 // lineError is a row that fails the operation, by its line.
 type lineError struct {

@@ -27,4 +27,6 @@ func TestUsage(t *testing.T) {
 	require.Positive(t, PeakMemory(os.Getpid()))
 	require.Zero(t, Memory(-1), "a process that is not there takes nothing")
 	require.Zero(t, CPU(-1))
+	require.Positive(t, Descriptors(os.Getpid()))
+	require.Zero(t, Descriptors(-1))
 }

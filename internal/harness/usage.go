@@ -45,6 +45,15 @@ func Memory(pid int) int { return status(pid, residentMemory) }
 // does not tell.
 func PeakMemory(pid int) int { return status(pid, peakMemory) }
 
+// Descriptors counts what a process has open; 0 where the system does not tell.
+func Descriptors(pid int) int {
+	open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+	if err != nil {
+		return 0
+	}
+	return len(open)
+}
+
 func status(pid int, line *regexp.Regexp) int {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {

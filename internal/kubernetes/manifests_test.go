@@ -93,6 +93,7 @@ type (
 			ConfigMapRef *reference `yaml:"configMapRef"`
 			SecretRef    *reference `yaml:"secretRef"`
 		} `yaml:"envFrom"`
+		Env   []struct{ Name, Value string }
 		Ports []struct {
 			Name          string
 			ContainerPort int `yaml:"containerPort"`
@@ -254,7 +255,8 @@ func TestPodNeedsNoPrivilege(t *testing.T) {
 		require.True(t, mount.ReadOnly, mount.MountPath)
 	}
 	require.NotContains(t, c.Resources.Limits, "cpu", "a worker that is held back misses heartbeats")
-	require.Contains(t, c.Resources.Limits, "memory")
+	require.Equal(t, "1Gi", c.Resources.Limits["memory"])
+	require.Equal(t, []struct{ Name, Value string }{{"GOMEMLIMIT", "900MiB"}}, c.Env, "Go collects before it is killed")
 }
 
 func TestConnectionComesFromAConfigMapAndAnOptionalSecret(t *testing.T) {
