@@ -27,16 +27,24 @@ type setting struct {
 // slowSize is the part of a workload on one token that a slow server gets.
 const slowSize = 0.2
 
-// The settings. Each server keeps its state in memory and has one history shard.
+// The settings. Each server keeps its state in memory and has one history shard. A
+// server for development reads the search attributes from its database whenever it
+// needs them, so that new ones are there at once; other servers do not.
 var settings = []setting{
-	{name: "embedded", what: "the embedded server with its own settings"},
+	{
+		name: "embedded", what: "the embedded server, search attributes cached as on any other",
+		dynamicConfig: map[string]string{refreshes: "false"},
+	},
 	{
 		name: "limited", what: "the same with the server's default rate at which a shard's tasks are polled",
-		dynamicConfig: map[string]string{pollRate: "20"}, slow: true,
+		dynamicConfig: map[string]string{refreshes: "false", pollRate: "20"}, slow: true,
 	},
 }
 
-const pollRate = "history.transferProcessorMaxPollRPS"
+const (
+	pollRate  = "history.transferProcessorMaxPollRPS"
+	refreshes = "system.forceSearchAttributesCacheRefreshOnRead"
+)
 
 // effective is all of a setting's dynamic config.
 func (s setting) effective() map[string]string {

@@ -75,7 +75,9 @@ type workload struct {
 	// paced submits each operation once the one before has closed.
 	paced bool
 	// backlog submits while no worker is up.
-	backlog  bool
+	backlog bool
+	// long is only done when it is asked for by name.
+	long     bool
 	variants []variant
 }
 
@@ -112,6 +114,15 @@ var workloads = []workload{
 		name: "backlog-500", what: "500 operations on one token while no worker is up, then drained", tokens: 1, each: 500, backlog: true,
 		variants: []variant{plain, plainSingles, seriatim, seriatimSingles, seriatimLocal},
 	},
+	scale(10), scale(100), scale(1_000), scale(10_000),
+}
+
+// scale is what an operation costs by the number of tokens that work at once.
+func scale(tokens int) workload {
+	return workload{
+		name: fmt.Sprintf("scale-%dx10", tokens), what: fmt.Sprintf("%d tokens, 10 operations each", tokens),
+		tokens: tokens, each: 10, long: true, variants: []variant{seriatim, seriatimLocal},
+	}
 }
 
 // least is what is left of a workload at the smallest size.
@@ -136,12 +147,13 @@ func (w workload) operations() int { return max(1, w.tokens) * w.each }
 // server that lets each hop wait makes it long.
 func (w workload) slow() bool { return w.tokens == 1 }
 
-// chosen are the workloads with those names, separated by commas; all for none.
+// chosen are the workloads with those names, separated by commas; for none all that
+// are not long.
 func chosen(names string) ([]workload, error) {
-	if names == "" {
-		return workloads, nil
-	}
 	var list []workload
+	if names == "" {
+		return slices.DeleteFunc(slices.Clone(workloads), func(w workload) bool { return w.long }), nil
+	}
 	for name := range strings.SplitSeq(names, ",") {
 		at := slices.IndexFunc(workloads, func(w workload) bool { return w.name == name })
 		if at < 0 {
