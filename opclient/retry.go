@@ -70,7 +70,8 @@ func isClosedForLimit(message string) bool {
 	return strings.HasPrefix(message, "Workflow ") && strings.HasSuffix(message, "exceeds limit.")
 }
 
-// retry repeats a request, whose calls are bounded by calls, until it succeeds, its error is final, RetryFor has passed
+// retry repeats a request, whose calls are bounded by calls, until it succeeds, its
+// error is final, RetryFor has passed
 // since it first failed, or between is done, which ends a wait but no call. The
 // error is the last one: ErrQueueFull for a token that stayed full, wrapped in
 // an UnansweredError where any of the calls may have arrived.

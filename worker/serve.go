@@ -166,7 +166,7 @@ func newWorker(server site, s setup, gate *activities.Gate, handle bool, failed 
 		MaxRunEvents:     c.Serializer.MaxRunEvents,
 		MaxRunSignals:    c.Serializer.MaxRunSignals,
 	}
-	if c.Serializer.GlancesBack() {
+	if c.Serializer.KnowsLocal() {
 		options.NothingBefore = server.looks.NothingBefore
 	}
 	if handle {

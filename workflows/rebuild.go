@@ -172,7 +172,7 @@ type glanced struct {
 // glanceIn reads the event in which a run recorded its glance; nil for any other.
 func glanceIn(event *historypb.HistoryEvent) *glanced {
 	marker := event.GetMarkerRecordedEventAttributes()
-	if marker.GetMarkerName() != "LocalActivity" {
+	if marker.GetMarkerName() != protocol.LocalMarker {
 		return nil
 	}
 	var data struct {

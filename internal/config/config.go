@@ -82,9 +82,10 @@ type Serializer struct {
 // cannot go on with.
 var Releases = []string{"0.1.0", "0.2.0"}
 
-// GlancesBack says that every worker can go on with a token whose first run looked
-// at the chain before it in its own workflow task.
-func (s Serializer) GlancesBack() bool { return s.OldestWorker != "0.1.0" }
+// KnowsLocal says that every worker can go on with workflows that have used local
+// activities: a token that looked at the chain before it in its first workflow task,
+// and operations of types with "execution: local".
+func (s Serializer) KnowsLocal() bool { return s.OldestWorker != "0.1.0" }
 
 // HTTP configures the handler of http.request.
 type HTTP struct {

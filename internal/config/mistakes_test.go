@@ -46,6 +46,8 @@ func TestMistakesNameKeyAndValue(t *testing.T) {
 		"no linger":                       {"serializer: {linger: 0s}", nil, "serializer.linger: 0s is not in 1s..720h0m0s"},
 		"too few events":                  {"serializer: {maxRunEvents: 9}", nil, "serializer.maxRunEvents: 9 is not in 10..40000"},
 		"too many events":                 {"serializer: {maxRunEvents: 50000}", nil, "serializer.maxRunEvents: 50000 is not in"},
+		"local beside an older worker":    {"serializer: {oldestWorker: \"0.1.0\"}\ntypes: [{key: a.b, activity: doAB, execution: local}]", nil, "types[0].execution: local needs serializer.oldestWorker 0.2.0"},
+		"a local event beside one":        {"serializer: {oldestWorker: \"0.1.0\"}\nevents: [{name: n, activity: notify, execution: local}]", nil, "events[0].execution: local needs serializer.oldestWorker 0.2.0"},
 		"a release that there is not":     {"serializer: {oldestWorker: \"0.1\"}", nil, `serializer.oldestWorker: "0.1" is not one of 0.1.0, 0.2.0`},
 		"too many signals":                {"serializer: {maxRunSignals: 10000}", nil, "serializer.maxRunSignals: 10000 is not in 1..9000"},
 		"a response over a result":        {"http: {maxResponseBytes: 262145}", nil, "http.maxResponseBytes: 262145 is not in 1..262144"},

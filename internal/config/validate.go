@@ -49,6 +49,7 @@ func (c Config) Validate() error {
 		validRelease("serializer.oldestWorker", c.Serializer.OldestWorker),
 		within("http.maxResponseBytes", c.HTTP.MaxResponseBytes, 1, protocol.MaxResultBytes),
 		validExporter("traces.exporter", c.Traces.Exporter),
+		c.validateLocal(),
 		c.validateConnections(),
 		c.validateDatabases(),
 		c.validateMailServers(),
@@ -103,6 +104,27 @@ func validAddress(key, address string) error {
 		return fmt.Errorf(`%s: %q is not host:port with a port in 0..65535, such as ":9464"`, key, address)
 	}
 	return nil
+}
+
+// validateLocal checks that no worker is left which could not go on with a local
+// attempt.
+func (c Config) validateLocal() error {
+	if c.Serializer.KnowsLocal() {
+		return nil
+	}
+	var problems []error
+	refuse := func(key, execution string) {
+		if execution == string(catalogue.ExecutionLocal) {
+			problems = append(problems, fmt.Errorf("%s.execution: %s needs serializer.oldestWorker 0.2.0, and it is %s", key, execution, c.Serializer.OldestWorker))
+		}
+	}
+	for i, t := range c.Types {
+		refuse(fmt.Sprintf("types[%d]", i), t.Execution)
+	}
+	for i, e := range c.Events {
+		refuse(fmt.Sprintf("events[%d]", i), e.Execution)
+	}
+	return errors.Join(problems...)
 }
 
 // validateConnections checks what is about names; the addresses are judged by
