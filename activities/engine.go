@@ -91,6 +91,7 @@ func replyOf(info *workflowpb.WorkflowExecutionInfo) protocol.AwaitReply {
 	fields := info.GetMemo().GetFields()
 	for key, value := range map[string]any{
 		protocol.TokenMemo: &reply.Token, protocol.SequenceMemo: &reply.Sequence, protocol.ContentHashMemo: &reply.ContentHash,
+		protocol.GatedMemo: &reply.Gated,
 	} {
 		readPayload(fields[key], value) // a client that started the operation may have written anything
 	}

@@ -159,6 +159,16 @@ type AwaitReply struct {
 	Token       string `json:"token,omitempty"`
 	Sequence    int64  `json:"sequence,omitempty"`
 	ContentHash string `json:"contentHash,omitempty"`
+	// Gated says that it was started ahead of its turn: it may still wait for it.
+	Gated bool `json:"gated,omitempty"`
+}
+
+// Turn is the argument of the signal "turn".
+type Turn struct {
+	// Canceled says that it ended while it queued, and Message why; otherwise its
+	// turn has come.
+	Canceled bool   `json:"canceled,omitempty"`
+	Message  string `json:"message,omitempty"`
 }
 
 // PredecessorLook says what is known of the serializer before a chain of runs.

@@ -92,6 +92,9 @@ type Entry struct {
 	// Restrictions are those of its type, as they were when it was accepted, where
 	// they keep it from being cancelled.
 	Restrictions protocol.Restrictions `json:"restrictions,omitempty"`
+	// Ahead is how far its execution has come, where that was asked for before its
+	// turn.
+	Ahead Ahead `json:"ahead,omitempty"`
 }
 
 // Verdict is the end of an operation that never ran.

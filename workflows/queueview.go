@@ -157,7 +157,7 @@ func (q *Queue) Find(id string, now time.Time) protocol.FindReply {
 	}
 	reply.Found = true
 	position := q.positionByID(id)
-	if position == 0 {
+	if position == 0 || entry.hasExecution() {
 		reply.WorkflowID = protocol.OperationWorkflowID(id)
 	}
 	record := q.record(*entry, position, now)
