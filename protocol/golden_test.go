@@ -63,6 +63,12 @@ func queuedRecord() Record {
 	}
 }
 
+func gatedRecord() Record {
+	r := queuedRecord()
+	r.Position, r.BlockedSince, r.Gated = 0, nil, true
+	return r
+}
+
 func succeededRecord() Record {
 	return Record{
 		Operation: Operation{ID: "a1", OperationType: "http.request"}, StateCode: Completed, StatusCode: Succeeded,
@@ -138,6 +144,7 @@ func goldens() map[string]any {
 		"hold.json":              HoldRequest{Until: at(time.Hour), Reason: "maintenance", Identity: "ops@host"},
 		"release.json":           TokenRequest{Reason: "done", Identity: "ops@host"},
 		"set-policy.json":        PolicyRequest{OnFailure: HoldOnFailure, MaxQueued: &maxQueued, Reason: "order matters", Identity: "ops@host"},
+		"turn.json":              Turn{Canceled: true, Message: "canceled while it queued: operation \"a1\" failed"},
 		"token-hold.json":        TokenHold{Hold: &Hold{On: day, Until: at(time.Hour), Reason: "maintenance", Identity: "ops@host"}},
 		"service-stop.json":      ControlRequest{Action: ControlStop, OperationType: "bulk.email", Reason: "the mail server is blocked", Identity: "ops@host"},
 		"service-start.json":     ControlRequest{Action: ControlStart},
@@ -149,6 +156,7 @@ func goldens() map[string]any {
 		"apply-stops-reply.json":     ApplyStopsReply{Resumed: 3, Problem: "task queue \"mail\": permission denied"},
 		"postpone-started.json":      PostponeRequest{Until: day},
 		"record-queued.json":         queued,
+		"record-gated.json":          gatedRecord(),
 		"record-succeeded.json":      succeededRecord(),
 		"record-failed.json":         failedRecord(),
 		"record-recurring.json":      recurringRecord(),
@@ -231,7 +239,7 @@ func goldens() map[string]any {
 		"await-request.json": AwaitRequest{OperationID: "a1", WaitSeconds: 30.5},
 		"await-reply.json": AwaitReply{
 			Found: true, Closed: true, Status: Succeeded, Token: "customer-42", Sequence: 1_896_076_800_000_001,
-			ContentHash: fullOperation().ContentHash(),
+			ContentHash: fullOperation().ContentHash(), Gated: true,
 		},
 		"workflow-data.json": WorkflowData{WorkflowType: "OrderFulfilment", TaskQueue: "orders", Input: json.RawMessage(`{"order":42}`)},
 		"event.json": Event{
@@ -423,6 +431,7 @@ func TestNamesOnTheWire(t *testing.T) {
 		CancelUpdateName:              "cancel", PostponeUpdateName: "postpone", PauseUpdateName: "pause", ResumeUpdateName: "resume",
 		HoldUpdateName: "hold", ReleaseUpdateName: "release", SetPolicyUpdateName: "setPolicy", SkipUpdateName: "skip",
 		CancelAllUpdateName: "cancelAll", RerunUpdateName: "rerun", TokenHoldSignalName: "tokenHold",
+		TurnSignalName: "turn", GatedMemo: "gated",
 		ReadOperationActivity: "ReadOperation", ReadCheckpointActivity: "ReadCheckpoint",
 		string(ContinueOnFailure): "continue", string(CancelRestOnFailure): "cancelRest",
 		OperationQueryName: "operation", StateQueryName: "state", ListQueryName: "list", FindQueryName: "find",

@@ -22,6 +22,7 @@ type adoption struct {
 	// another says that it is another operation's, of the same token, that still
 	// runs: nothing of the token may run beside it.
 	another bool
+	gated   bool // it was found, and may wait for its turn, which is to be given
 
 	look  workflow.Future // the activity, while it looks
 	timer workflow.Future // the next look, while nothing looks
@@ -44,9 +45,11 @@ const (
 )
 
 // adoptHead begins to watch the head that another run started, if there is one.
-func (s *serializer) adoptHead(prove, cancel bool) {
+func (s *serializer) adoptHead(prove bool, asked askedOfHead) {
 	if head := s.queue.Head; head != nil {
-		s.head = &child{entry: *head, since: s.startedOn, adopted: s.adopt(*head, prove), wantCancel: cancel}
+		s.head = &child{
+			entry: *head, since: s.startedOn, adopted: s.adopt(*head, prove), wantCancel: asked.Cancel, wantTurn: asked.Turn,
+		}
 	}
 }
 
@@ -75,15 +78,19 @@ func (a *adoption) watch(s *serializer) {
 // startLook has the engine's activity look at the execution, and wait with it.
 func (a *adoption) startLook(s *serializer, wait time.Duration) {
 	a.timer = nil
+	a.look = s.look(a.entry.Operation.ID, wait)
+}
+
+// look has the engine look at an operation's execution, and wait for its end so long.
+func (s *serializer) look(id string, wait time.Duration) workflow.Future {
 	ctx := workflow.WithActivityOptions(s.ctx, workflow.ActivityOptions{
 		TaskQueue:           engineTaskQueue(s.ctx),
 		StartToCloseTimeout: wait + lookSlack,
 		HeartbeatTimeout:    lookHeartbeat,
-		Summary:             "watches " + cut(a.entry.Operation.ID, maxSummaryBytes-10),
+		Summary:             "watches " + cut(id, maxSummaryBytes-10),
 		RetryPolicy:         &temporal.RetryPolicy{MaximumInterval: 10 * time.Second},
 	})
-	a.look = workflow.ExecuteActivity(ctx, protocol.AwaitOperationActivity,
-		protocol.AwaitRequest{OperationID: a.entry.Operation.ID, WaitSeconds: wait.Seconds()})
+	return workflow.ExecuteActivity(ctx, protocol.AwaitOperationActivity, protocol.AwaitRequest{OperationID: id, WaitSeconds: wait.Seconds()})
 }
 
 // rest waits without a slot: for the operation's own signal, or the next look.
@@ -148,7 +155,7 @@ func (a *adoption) judge(s *serializer) *end {
 		return ended
 	}
 	if a.prove {
-		a.prove = false
+		a.prove, a.gated = false, seen.Gated
 		a.watch(s)
 	} else {
 		a.rest(s)
@@ -159,7 +166,7 @@ func (a *adoption) judge(s *serializer) *end {
 // verdict is how the execution ended, nil while it goes on.
 func (a *adoption) verdict(seen protocol.AwaitReply) *end {
 	switch {
-	case !seen.Found && (a.prove || a.another):
+	case !seen.Found && (a.prove || a.another) && a.entry.Ahead != aheadStarted:
 		return &end{again: true}
 	case !seen.Found:
 		// Deleted by hand: nothing runs any more, and nothing tells how it ended.

@@ -15,12 +15,14 @@ import (
 type Ahead string
 
 const (
-	// aheadStarting: it was asked for, and is not known to be there.
+	// aheadStarting: it was asked for, and is not known to be there. Where its id has an
+	// execution already, or the run that asked has ended, the engine looks.
 	aheadStarting Ahead = "starting"
 	// aheadStarted: it is there, and has the operation's data, which the entry has no
 	// longer.
 	aheadStarted Ahead = "started"
-	// aheadTaken: its id has an execution already; whose, its turn tells.
+	// aheadTaken: its id is another operation's. At its turn it is started as any other,
+	// which shows what is to be said of that.
 	aheadTaken Ahead = "taken"
 )
 
@@ -40,11 +42,7 @@ func (q *Queue) Stands(after time.Duration, now time.Time) bool {
 // TakeAhead are those of the next operations in the queue, up to that many, whose
 // executions are to be started ahead. They stay where they are.
 func (q *Queue) TakeAhead(window int) (entries []Entry) {
-	if missing := window - len(q.Front); missing > 0 && len(q.Pages) == 0 && len(q.Waiting) > 0 {
-		moved := q.Waiting[:min(missing, len(q.Waiting))]
-		q.Front, q.Waiting = slices.Concat(q.Front, moved), q.Waiting[len(moved):]
-		q.tailBytes -= bytesIn(moved)
-	}
+	q.advance(window)
 	for i := range q.Front[:min(window, len(q.Front))] {
 		if entry := &q.Front[i]; entry.Ahead == "" {
 			entry.Ahead = aheadStarting
@@ -52,6 +50,31 @@ func (q *Queue) TakeAhead(window int) (entries []Entry) {
 		}
 	}
 	return entries
+}
+
+// markAhead is TakeAhead for one that a run is known to have started.
+func (q *Queue) markAhead(id string) {
+	p, err := q.placeOf(id)
+	if err != nil {
+		return
+	}
+	if p.tail && len(q.Pages) == 0 {
+		at := len(q.Front) + p.at
+		q.advance(at + 1)
+		p = place{at: at}
+	}
+	q.entryAt(p).Ahead = aheadStarting
+}
+
+// advance moves what is first in the tail into Front, until that has so many.
+func (q *Queue) advance(n int) {
+	missing := min(n-len(q.Front), len(q.Waiting))
+	if missing <= 0 || len(q.Pages) > 0 {
+		return
+	}
+	moved := q.Waiting[:missing]
+	q.Front, q.Waiting = slices.Concat(q.Front, moved), q.Waiting[missing:]
+	q.tailBytes -= bytesIn(moved)
 }
 
 // AheadStarted notes that the execution is there: it has the operation's data.
@@ -67,11 +90,43 @@ func (q *Queue) AheadStarted(id string) {
 	q.grow(id, entry.Bytes-before)
 }
 
-// AheadTaken notes that the id has an execution that was not started now.
-func (q *Queue) AheadTaken(id string) {
-	if entry := q.findAhead(id); entry != nil {
-		entry.Ahead = aheadTaken
+// AheadInDoubt are those in Front whose execution may be there, except for those that
+// somebody knows of.
+func (q *Queue) AheadInDoubt(known func(id string) bool) (entries []Entry) {
+	for _, entry := range q.Front {
+		if entry.Ahead == aheadStarting && !known(entry.Operation.ID) {
+			entries = append(entries, entry)
+		}
 	}
+	return entries
+}
+
+// AheadSeen takes in what the engine saw of an execution that was in doubt.
+func (q *Queue) AheadSeen(id string, seen protocol.AwaitReply, now time.Time) {
+	entry := q.findAhead(id)
+	switch {
+	case entry == nil:
+	case !seen.Found:
+		entry.Ahead = ""
+	case seen.Token != q.Token || seen.Sequence != entry.Sequence:
+		entry.Ahead = aheadTaken
+	default:
+		q.AheadStarted(id)
+		if seen.Closed {
+			q.AheadClosed(id, end{status: seen.Status}, now)
+		}
+	}
+}
+
+// lastAhead is where in the tail the last one is that was started ahead; -1 without
+// any.
+func (q *Queue) lastAhead() int {
+	for at := len(q.Waiting) - 1; at >= 0; at-- {
+		if q.Waiting[at].Ahead != "" {
+			return at
+		}
+	}
+	return -1
 }
 
 // findAhead is an entry that waits, or that ended while it did, and whose execution

@@ -45,13 +45,26 @@ func (x *machine) drawAhead(t *rapid.T, far ...Ahead) string {
 // knowAhead has the server answer for an execution that was started ahead.
 func (x *machine) knowAhead(t *rapid.T) {
 	id := x.drawAhead(t, aheadStarting)
-	if rapid.IntRange(0, 3).Draw(t, "taken") == 0 {
-		x.q.AheadTaken(id)
+	at := x.m.waitingAt(id)
+	seen := protocol.AwaitReply{Found: true, Token: testToken, Sequence: x.m.waiting[at].Sequence}
+	x.m.ahead[id] = aheadStarted
+	switch rapid.IntRange(0, 4).Draw(t, "what") {
+	case 0:
+		seen.Sequence--
 		x.m.ahead[id] = aheadTaken
-	} else {
+	case 1:
+		seen = protocol.AwaitReply{}
+		delete(x.m.ahead, id)
+	case 2:
+		seen.Closed, seen.Status = true, protocol.Canceled
+		x.m.close(end{status: protocol.Canceled})
+		x.m.over = append(x.m.over, x.m.waiting[at])
+		x.m.waiting = slices.Delete(x.m.waiting, at, at+1)
+	case 3:
 		x.q.AheadStarted(id)
-		x.m.ahead[id] = aheadStarted
+		return
 	}
+	x.q.AheadSeen(id, seen, x.tick(t))
 }
 
 // closeAhead has an execution end before its turn: only a cancellation takes it out.

@@ -149,6 +149,7 @@ type predecessor struct {
 type rebuiltChild struct {
 	id    string
 	ended bool // it only recorded an end
+	ahead bool // it was started ahead of its turn
 }
 
 func (r *rebuild) takesRecurring() bool { return r.recurs }
@@ -206,8 +207,11 @@ func (r *rebuild) readExecution(event *historypb.HistoryEvent) error {
 	case enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED:
 		a := event.GetChildWorkflowExecutionStartedEventAttributes()
 		r.pageStarted(a.GetInitiatedEventId(), a.GetWorkflowExecution().GetRunId())
+		r.aheadStarted(a.GetInitiatedEventId())
 	case enumspb.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_FAILED:
 		r.pageStarted(event.GetStartChildWorkflowExecutionFailedEventAttributes().GetInitiatedEventId(), "")
+	case enumspb.EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED:
+		r.turnGiven(event.GetSignalExternalWorkflowExecutionInitiatedEventAttributes())
 	case enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED:
 		r.closed(event.GetChildWorkflowExecutionCompletedEventAttributes().GetInitiatedEventId(), protocol.Succeeded)
 	case enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_FAILED:
