@@ -165,6 +165,7 @@ func newWorker(server site, s setup, gate *activities.Gate, handle bool, failed 
 		Linger:           c.Serializer.Linger,
 		MaxRunEvents:     c.Serializer.MaxRunEvents,
 		MaxRunSignals:    c.Serializer.MaxRunSignals,
+		LookAhead:        workflows.LookAhead{Window: c.LookAhead.Window, After: c.LookAhead.After},
 	}
 	if handle {
 		own := activities.Traced(s.traces.provider, gate.Guard(s.handlers.activities))

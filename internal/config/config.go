@@ -26,6 +26,7 @@ type Config struct {
 	TaskQueue        string           `mapstructure:"taskQueue"`
 	Worker           Worker           `mapstructure:"worker"`
 	Serializer       Serializer       `mapstructure:"serializer"`
+	LookAhead        LookAhead        `mapstructure:"lookAhead"`
 	HTTP             HTTP             `mapstructure:"http"`
 	SQL              SQL              `mapstructure:"sql"`
 	Files            Files            `mapstructure:"files"`
@@ -72,6 +73,16 @@ type Serializer struct {
 	// 10..40,000, default 2,000; signals 1..9,000, default 5,000.
 	MaxRunEvents  int `mapstructure:"maxRunEvents"`
 	MaxRunSignals int `mapstructure:"maxRunSignals"`
+}
+
+// LookAhead is how far ahead of a head that stands still executions are started.
+type LookAhead struct {
+	// Window is how many of the next operations of a token, 0..100; default 0, which is
+	// none.
+	Window int `mapstructure:"window"`
+	// After is how long one operation is the head before it stands still, 100 ms..24 h;
+	// default 2 s.
+	After time.Duration `mapstructure:"after"`
 }
 
 // HTTP configures the handler of http.request.
@@ -201,6 +212,7 @@ func Default() Config {
 			SurveyInterval:             time.Minute,
 		},
 		Serializer:       Serializer{Linger: time.Hour, MaxRunEvents: 2000, MaxRunSignals: 5000},
+		LookAhead:        LookAhead{After: 2 * time.Second},
 		HTTP:             HTTP{MaxResponseBytes: 64 << 10},
 		SearchAttributes: SearchAttributes{Names: defaultAttributeNames()},
 	}
@@ -220,6 +232,8 @@ func (c *Config) settings() map[string]any {
 		"serializer.linger":                 &c.Serializer.Linger,
 		"serializer.maxRunEvents":           &c.Serializer.MaxRunEvents,
 		"serializer.maxRunSignals":          &c.Serializer.MaxRunSignals,
+		"lookAhead.window":                  &c.LookAhead.Window,
+		"lookAhead.after":                   &c.LookAhead.After,
 		"http.allowLoopback":                &c.HTTP.AllowLoopback,
 		"http.denyPrivate":                  &c.HTTP.DenyPrivate,
 		"http.proxyFromEnvironment":         &c.HTTP.ProxyFromEnvironment,

@@ -21,6 +21,9 @@ const (
 	maxLinger         = 30 * 24 * time.Hour
 	minSurveyInterval = 30 * time.Second
 	maxSurveyInterval = 24 * time.Hour
+	maxLookAhead      = 100 // as the workflows bound it
+	minLookAheadAfter = 100 * time.Millisecond
+	maxLookAheadAfter = 24 * time.Hour
 	// The server terminates a run at 51,200 events and refuses its 10,001st
 	// signal; a run takes some more of both while it ends.
 	maxRunEvents  = 40_000
@@ -44,6 +47,8 @@ func (c Config) Validate() error {
 		within("serializer.linger", c.Serializer.Linger, time.Second, maxLinger),
 		within("serializer.maxRunEvents", c.Serializer.MaxRunEvents, 10, maxRunEvents),
 		within("serializer.maxRunSignals", c.Serializer.MaxRunSignals, 1, maxRunSignals),
+		within("lookAhead.window", c.LookAhead.Window, 0, maxLookAhead),
+		within("lookAhead.after", c.LookAhead.After, minLookAheadAfter, maxLookAheadAfter),
 		within("http.maxResponseBytes", c.HTTP.MaxResponseBytes, 1, protocol.MaxResultBytes),
 		validExporter("traces.exporter", c.Traces.Exporter),
 		c.validateConnections(),

@@ -1,0 +1,170 @@
+package e2e
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+	batchpb "go.temporal.io/api/batch/v1"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/workflowservice/v1"
+
+	"github.com/seriatim-go/seriatim/protocol"
+	"github.com/seriatim-go/seriatim/workflows"
+)
+
+// lookingAhead are the options of a worker that looks 20 operations ahead.
+func lookingAhead() workflows.Options {
+	return workflows.Options{SearchAttributes: true, LookAhead: workflows.LookAhead{Window: 20}}
+}
+
+// ofToken is the query of an operator for a token's operations.
+func ofToken(token, more string) string {
+	return fmt.Sprintf("DependencyToken = %q AND WorkflowType = 'Operation'%s", protocol.TokenKey(token), more)
+}
+
+// lists waits until the server's index, which lags, has so many.
+func (s *site) lists(query string, n int) {
+	s.t.Helper()
+	require.Eventually(s.t, func() bool {
+		count, err := s.CountWorkflow(s.ctx, countOf(s.namespace, query))
+		return err == nil && count.GetCount() == int64(n)
+	}, patience, 200*time.Millisecond, "%d are %s", n, query)
+}
+
+// standsStill has a token with a postponed head, and as many behind it.
+func (s *site) standsStill(token string, behind int) []protocol.Operation {
+	operations := []protocol.Operation{postponed(token, 0)}
+	for n := 1; n <= behind; n++ {
+		operations = append(operations, operation(token, n))
+	}
+	s.submit(token, operations)
+	return operations
+}
+
+// without are the operations' ids, but for those of some numbers.
+func without(operations []protocol.Operation, numbers ...int) (list []string) {
+	for n, o := range operations {
+		if !slices.Contains(numbers, n) {
+			list = append(list, o.ID)
+		}
+	}
+	return list
+}
+
+// SPEC 4.1, 4.4, 4.6: what waits behind a head that stands still is there to be seen,
+// and to be acted on one by one and in bulk with the server's own means; then the rest
+// runs in order.
+func TestOperationsAheadAreSeenAndActedOn(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, shared, lookingAhead())
+	token := unique(t)
+	operations := []protocol.Operation{postponed(token, 0)}
+	for n := 1; n <= 30; n++ {
+		o := operation(token, n)
+		o.Data = []byte(`{"n":1}`)
+		if n >= 11 && n <= 13 {
+			o.RegardingObjectID = "recalled"
+		}
+		operations = append(operations, o)
+	}
+	s.submit(token, operations)
+	s.lists(ofToken(token, " AND ExecutionStatus = 'Running'"), 21)
+	s.lists(ofToken(token, " AND OperationStatus = 'WaitingForResources'"), 20)
+	s.lists(ofToken(token, " AND OperationStatus = 'Waiting'"), 1)
+	record := s.recordOf(operations[20].ID)
+	require.True(t, record.Gated)
+	require.Equal(t, operations[0].ID, record.BlockedBy)
+
+	require.NoError(t, s.CancelWorkflow(s.ctx, protocol.OperationWorkflowID(operations[7].ID), ""))
+	require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED, s.closed(operations[7].ID))
+	recalled := ofToken(token, " AND RegardingObject = 'recalled' AND ExecutionStatus = 'Running'")
+	s.lists(recalled, 3)
+	_, err := s.WorkflowService().StartBatchOperation(s.ctx, &workflowservice.StartBatchOperationRequest{
+		Namespace: s.namespace, JobId: uuid.NewString(), Reason: "recalled", VisibilityQuery: recalled,
+		Operation: &workflowservice.StartBatchOperationRequest_CancellationOperation{CancellationOperation: &batchpb.BatchOperationCancellation{}},
+	})
+	require.NoError(t, err)
+	for _, n := range []int{11, 12, 13} {
+		require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED, s.closed(operations[n].ID))
+	}
+	s.eventually(func() bool { return s.state(token).Queued == 26 })
+
+	later := time.Now().Add(24 * time.Hour)
+	_, err = s.ask(operations[15].ID, protocol.PostponeUpdateName, protocol.PostponeRequest{Until: later})
+	require.NoError(t, err)
+	s.lists(ofToken(token, " AND OperationStatus = 'Waiting'"), 2)
+	s.lists(ofToken(token, " AND ExecutionStatus = 'Running'"), 21)
+
+	s.resume(operations[0].ID)
+	s.becomes(operations[15].ID, protocol.Waiting, protocol.SuspendPostponed)
+	require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, s.closed(operations[14].ID))
+	s.eventually(func() bool { head := s.state(token).Head; return head != nil && head.ID == operations[15].ID })
+	s.resume(operations[15].ID)
+	require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, s.closed(operations[30].ID))
+	requireInOrder(t, without(operations, 7, 11, 12, 13), s.ran(token))
+	s.eventually(func() bool { return s.state(token).Counts.Succeeded == 27 })
+	require.Equal(t, int64(4), s.state(token).Counts.Canceled)
+	report := s.requireKept(token)
+	require.Equal(t, 31, report.Counts.Operations)
+}
+
+// What was started ahead by one run is given its turn by another, whatever became of
+// it meanwhile.
+func TestOperationsAheadGoOverRuns(t *testing.T) {
+	t.Parallel()
+	o := lookingAhead()
+	o.MaxRunSignals = 3
+	s := newSite(t, shared, o)
+	token := unique(t)
+	operations := []protocol.Operation{postponed(token, 0)}
+	s.submit(token, operations[0])
+	s.becomes(operations[0].ID, protocol.Waiting, protocol.SuspendPostponed)
+	for n := 1; n <= 24; n++ {
+		operations = append(operations, operation(token, n))
+		s.submit(token, operations[n])
+	}
+	s.lists(ofToken(token, " AND ExecutionStatus = 'Running'"), 21)
+	s.eventually(func() bool { return s.state(token).Counts.Runs >= 2 })
+	require.NoError(t, s.CancelWorkflow(s.ctx, protocol.OperationWorkflowID(operations[3].ID), ""))
+	require.NoError(t, s.TerminateWorkflow(s.ctx, protocol.OperationWorkflowID(operations[5].ID), "", "by hand"))
+	_, err := s.ask(operations[9].ID, protocol.CancelUpdateName, protocol.ActionRequest{Reason: "not needed"})
+	require.NoError(t, err)
+	s.resume(operations[0].ID)
+	require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, s.closed(operations[24].ID))
+	requireInOrder(t, without(operations, 3, 5, 9), s.ran(token))
+	s.eventually(func() bool { return s.state(token).Counts.Succeeded == 22 })
+	require.Equal(t, int64(3), s.state(token).Counts.Canceled)
+	s.requireKept(token)
+}
+
+// SPEC 4.5, 4.10: what is asked of the token as a whole reaches what is ahead.
+func TestTokenUpdatesReachOperationsAhead(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, shared, lookingAhead())
+	token := unique(t)
+	operations := s.standsStill(token, 25)
+	s.lists(ofToken(token, " AND ExecutionStatus = 'Running'"), 21)
+	_, err := askToken[protocol.SerializerState](s, token, protocol.CancelAllUpdateName, protocol.TokenRequest{Reason: "recalled"})
+	require.NoError(t, err)
+	for _, o := range operations {
+		require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED, s.closed(o.ID))
+	}
+	require.Contains(t, s.recordOf(operations[4].ID).Message, "canceled while it queued: the token was cancelled: recalled")
+	s.eventually(func() bool { return s.state(token).Counts.Canceled == 26 })
+	require.Empty(t, s.ran(token))
+
+	_, err = askToken[protocol.SerializerState](s, token, protocol.HoldUpdateName, protocol.HoldRequest{Reason: "maintenance"})
+	require.NoError(t, err)
+	s.submit(token, []protocol.Operation{operation(token, 30), operation(token, 31)})
+	s.becomes(operation(token, 31).ID, protocol.WaitingForResources, "")
+	require.Empty(t, s.ran(token), "a token that is held gives no turn")
+	_, err = askToken[protocol.SerializerState](s, token, protocol.ReleaseUpdateName, protocol.TokenRequest{})
+	require.NoError(t, err)
+	require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, s.closed(operation(token, 31).ID))
+	requireInOrder(t, []string{operation(token, 30).ID, operation(token, 31).ID}, s.ran(token))
+	s.requireKept(token)
+}
