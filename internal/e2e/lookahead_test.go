@@ -11,6 +11,7 @@ import (
 	batchpb "go.temporal.io/api/batch/v1"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
 
 	"github.com/seriatim-go/seriatim/protocol"
 	"github.com/seriatim-go/seriatim/workflows"
@@ -167,4 +168,102 @@ func TestTokenUpdatesReachOperationsAhead(t *testing.T) {
 	require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, s.closed(operation(token, 31).ID))
 	requireInOrder(t, []string{operation(token, 30).ID, operation(token, 31).ID}, s.ran(token))
 	s.requireKept(token)
+}
+
+// A serializer was terminated by hand while operations were ahead: they wait on, run
+// beside nobody, and go on in their order once they are recovered. One of them that
+// was submitted again meanwhile runs once.
+func TestOperationsAheadAreRecovered(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, shared, lookingAhead())
+	token := unique(t)
+	operations := s.standsStill(token, 30)
+	s.lists(ofToken(token, " AND ExecutionStatus = 'Running'"), 21)
+	s.rests(token)
+	described, err := s.DescribeWorkflowExecution(s.ctx, protocol.SerializerWorkflowID(token), "")
+	require.NoError(t, err)
+	last := described.GetWorkflowExecutionInfo().GetExecution().GetRunId()
+	require.NoError(t, s.TerminateWorkflow(s.ctx, protocol.SerializerWorkflowID(token), "", "by mistake"))
+	require.NoError(t, s.CancelWorkflow(s.ctx, protocol.OperationWorkflowID(operations[6].ID), ""))
+
+	_, err = askToken[protocol.SerializerState](s, token, protocol.HoldUpdateName, protocol.HoldRequest{Reason: "recovery"})
+	require.NoError(t, err)
+	s.submit(token, []protocol.Operation{operation(token, 31), operations[4]})
+	s.resume(operations[0].ID)
+	require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING.String(), s.statusOf(operations[1].ID).String())
+	done, err := askToken[protocol.PrependReply](s, token, protocol.PrependUpdateName, protocol.PrependRequest{RunID: last})
+	require.NoError(t, err)
+	require.Equal(t, 2, done.Known, "its head, which goes on anyway, and what was accepted again")
+	_, err = askToken[protocol.SerializerState](s, token, protocol.ReleaseUpdateName, protocol.TokenRequest{})
+	require.NoError(t, err)
+	require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, s.closed(operations[4].ID), "the last of all")
+	wanted := append(without(operations, 4, 6), operation(token, 31).ID, operations[4].ID)
+	requireInTurn(t, wanted, s.ran(token))
+	s.requireKept(token)
+}
+
+// Nobody recovers what a chain left that was terminated: an operation of it that is
+// submitted again is given its turn, and the token goes on.
+func TestOperationAheadIsGivenItsTurnByAnotherChain(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, shared, lookingAhead())
+	token := unique(t)
+	operations := s.standsStill(token, 3)
+	s.lists(ofToken(token, " AND ExecutionStatus = 'Running'"), 4)
+	s.rests(token)
+	require.NoError(t, s.TerminateWorkflow(s.ctx, protocol.SerializerWorkflowID(token), "", "by mistake"))
+	s.submit(token, operations[1:])
+	s.resume(operations[0].ID)
+	for _, o := range operations {
+		require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, s.closed(o.ID))
+	}
+	requireInOrder(t, without(operations), s.ran(token))
+	s.eventually(func() bool { return s.state(token).Counts.Duplicates == 3 })
+}
+
+// The server closed a serializer while operations were ahead: the next chain goes on
+// with them.
+func TestOperationsAheadGoOnInTheNextChain(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, shared, lookingAhead())
+	token := unique(t)
+	s.mu.Lock()
+	s.tokens[token] = true
+	s.mu.Unlock()
+	id := protocol.SerializerWorkflowID(token)
+	operations := []protocol.Operation{postponed(token, 0)}
+	for n := 1; n <= 25; n++ {
+		operations = append(operations, operation(token, n))
+	}
+	_, err := s.SignalWithStartWorkflow(s.ctx, id, protocol.SubmitSignalName, operations,
+		client.StartWorkflowOptions{ID: id, TaskQueue: s.taskQueue, WorkflowRunTimeout: 8 * time.Second}, protocol.SerializerWorkflow, protocol.SerializerInput{Token: token})
+	require.NoError(t, err)
+	s.lists(ofToken(token, " AND ExecutionStatus = 'Running'"), 21)
+	s.eventually(func() bool {
+		described, err := s.DescribeWorkflowExecution(s.ctx, id, "")
+		return err == nil && described.GetWorkflowExecutionInfo().GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_TIMED_OUT
+	})
+	s.submit(token, operation(token, 26))
+	s.eventually(func() bool { return s.state(token).Predecessor.Look == protocol.PredecessorRecovered })
+	s.resume(operations[0].ID)
+	require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, s.closed(operation(token, 26).ID))
+	requireInOrder(t, append(without(operations), operation(token, 26).ID), s.ran(token))
+	s.requireKept(token)
+}
+
+func (s *site) statusOf(id string) enumspb.WorkflowExecutionStatus {
+	s.t.Helper()
+	described, err := s.DescribeWorkflowExecution(s.ctx, protocol.OperationWorkflowID(id), "")
+	require.NoError(s.t, err)
+	return described.GetWorkflowExecutionInfo().GetStatus()
+}
+
+// requireInTurn is requireInOrder where fences do not grow: what was put before the
+// queue has older ones.
+func requireInTurn(t *testing.T, wanted []string, runs []interval) {
+	t.Helper()
+	require.Equal(t, wanted, ids(runs))
+	for i := 1; i < len(runs); i++ {
+		require.False(t, runs[i].Start.Before(runs[i-1].End), "%s overlaps %s", runs[i].ID, runs[i-1].ID)
+	}
 }
