@@ -79,7 +79,7 @@ func (c *child) hasNews() bool {
 
 // startHead starts the first that waits, where nothing runs.
 func (s *serializer) startHead() {
-	if s.head != nil {
+	if s.head != nil || s.isStartingNext() {
 		return
 	}
 	if entry := s.queue.TakeHead(workflow.Now(s.ctx)); entry != nil {

@@ -151,6 +151,17 @@ func (s *serializer) noteStarted(c *child) {
 	}
 }
 
+// isStartingNext says that the next operation was started ahead, and the server has not
+// said yet that it is there: its turn comes then.
+func (s *serializer) isStartingNext() bool {
+	first, ok := s.queue.next()
+	if !ok || len(s.ahead.children) == 0 {
+		return false
+	}
+	id := s.queue.entryAt(first).Operation.ID
+	return slices.ContainsFunc(s.ahead.children, func(c *child) bool { return c.entry.Operation.ID == id && !c.isStarted() })
+}
+
 // begin is an entry's turn, or its end in the queue: its execution is started, or
 // told where it was started ahead.
 func (s *serializer) begin(entry Entry) *child {

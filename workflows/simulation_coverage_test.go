@@ -143,9 +143,9 @@ func (m *simModel) noteAll(action simAction) {
 
 // simCoverage counts what the scripts brought about.
 type simCoverage struct {
-	mu                                                    sync.Mutex
-	hit                                                   map[simPair]int
-	seeds, runs, chains, adopted, pages, renewed, started int
+	mu                                                           sync.Mutex
+	hit                                                          map[simPair]int
+	seeds, runs, chains, adopted, pages, renewed, started, ahead int
 }
 
 func (c *simCoverage) add(m *simModel, b *simBench) {
@@ -156,6 +156,7 @@ func (c *simCoverage) add(m *simModel, b *simBench) {
 	c.pages += b.seen.pages
 	c.renewed += b.seen.renewed
 	c.started += b.seen.calls
+	c.ahead += m.aheadStarts
 	c.chains += len(b.seen.states)
 	for _, state := range b.seen.states {
 		c.runs += int(state.Counts.Runs)
@@ -167,8 +168,8 @@ func (c *simCoverage) add(m *simModel, b *simBench) {
 
 // report prints the coverage, and fails for a pair that was never hit.
 func (c *simCoverage) report(t *testing.T) {
-	t.Logf("%d seeds: %d chains, %d runs, %d heads adopted, %d pages, %d handlers called, %d operations continued as new",
-		c.seeds, c.chains, c.runs, c.adopted, c.pages, c.started, c.renewed)
+	t.Logf("%d seeds: %d chains, %d runs, %d heads adopted, %d pages, %d handlers called, %d operations continued as new, %d started ahead",
+		c.seeds, c.chains, c.runs, c.adopted, c.pages, c.started, c.renewed, c.ahead)
 	missed := append(c.table(t, simStates, simActions), c.table(t, simTokenStates, simTokenActions)...)
 	if c.seeds >= 1000 {
 		require.Empty(t, missed, "never hit")
