@@ -176,7 +176,7 @@ func goldens() map[string]any {
 		"start-recurrence-reply.json": StartRecurrenceReply{Duplicate: true, Refused: "another operation has the id \"nightly\"", Type: ErrTypeDuplicateID},
 		"serializer-state.json": SerializerState{
 			Token: "customer-42", Refused: "start input: token \"other\" belongs to another workflow id", ChainStartedOn: day,
-			Head: &head, HeadSince: at(time.Minute), Queued: 2, Pages: 1, Ending: 1,
+			Head: &head, HeadSince: at(time.Minute), Queued: 2, Pages: 1, Ahead: 1, NextPosition: 2, Ending: 1,
 			Hold: &Hold{On: day, Reason: "maintenance"}, Failure: &FailureHold{On: day, OperationID: "a2", Sequence: 1_896_076_800_000_002},
 			Policy: Policy{OnFailure: HoldOnFailure, MaxQueued: maxQueued}, NextSequence: 1_896_076_800_000_005,
 			Counts: Counts{Accepted: 5, Duplicates: 1, Rejected: 1, Succeeded: 1, Failed: 2, Canceled: 3, Recurring: 6, UnknownFields: 4, Runs: 2},

@@ -57,9 +57,12 @@ func (s *serializer) adoptHead(prove bool, asked askedOfHead) {
 func (s *serializer) adopt(entry Entry, prove bool) *adoption {
 	count(s.ctx, MetricAdoptions, 1, nil)
 	a := &adoption{entry: entry, prove: prove, pause: adoptedFirstGap}
-	if prove {
+	switch {
+	case prove:
 		a.startLook(s, 0)
-	} else {
+	case entry.Verdict != nil: // it is told, and closes at any moment
+		a.startLook(s, hintedWait)
+	default:
 		a.watch(s)
 	}
 	return a

@@ -118,6 +118,25 @@ func (q *Queue) AheadSeen(id string, seen protocol.AwaitReply, now time.Time) {
 	}
 }
 
+// ahead is how many were started ahead, and the position of the first that was not, 0
+// where all were or none was.
+func (q *Queue) ahead() (n, next int) {
+	for i, entry := range q.Front {
+		if entry.hasExecution() {
+			n++
+		} else if next == 0 {
+			next = i + 1
+		}
+	}
+	if next == 0 && q.Len() > len(q.Front) {
+		next = len(q.Front) + 1
+	}
+	if n == 0 {
+		next = 0
+	}
+	return n, next
+}
+
 // lastAhead is where in the tail the last one is that was started ahead; -1 without
 // any.
 func (q *Queue) lastAhead() int {

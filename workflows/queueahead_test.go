@@ -80,6 +80,24 @@ func (x *machine) closeAhead(t *rapid.T) {
 	}
 }
 
+// SPEC 8.4: the token says how many more wait, and from where.
+func TestWhatIsAheadIsTold(t *testing.T) {
+	t.Parallel()
+	q := NewQueue(testToken, day)
+	for _, id := range []string{"A", "B", "C", "D"} {
+		q.Submit(encode(t, op(id)), day)
+	}
+	require.Empty(t, q.State(day).AheadText())
+	require.Contains(t, q.Details(day), "**Queue** 4 waiting\n")
+	q.TakeAhead(3)
+	require.Contains(t, q.Details(day), "**Queue** 4 waiting: 3 ahead, each in its own workflow; 1 more from position 4 on\n")
+	found := q.Find("B", day)
+	require.Equal(t, "operation:B", found.WorkflowID)
+	require.Equal(t, []any{2, true}, []any{found.Record.Position, found.Record.Gated})
+	q.TakeAhead(4)
+	require.Equal(t, "4 ahead, each in its own workflow", q.State(day).AheadText())
+}
+
 func TestWhenAHeadStands(t *testing.T) {
 	t.Parallel()
 	after, now := 2*time.Second, day.Add(time.Hour)
