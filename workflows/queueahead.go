@@ -36,6 +36,9 @@ func (q *Queue) Stands(after time.Duration, now time.Time) bool {
 		return !q.MayStart()
 	}
 	until := q.Head.Operation.PostponeUntil
+	if q.Head.Ahead != "" {
+		until = nil // its own workflow may have been asked otherwise since
+	}
 	return until != nil && until.Sub(now) > after || q.HeadSince == nil || now.Sub(*q.HeadSince) >= after
 }
 

@@ -58,5 +58,6 @@ func (m *simModel) seeTurn(l simLogged) error {
 		return fmt.Errorf("it is not its turn")
 	}
 	m.start()
+	m.headUntil = 0 // the serializer does not know what its workflow was asked
 	return nil
 }

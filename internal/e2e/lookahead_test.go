@@ -2,7 +2,9 @@ package e2e
 
 import (
 	"fmt"
+	"net/url"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,9 +12,11 @@ import (
 	"github.com/stretchr/testify/require"
 	batchpb "go.temporal.io/api/batch/v1"
 	enumspb "go.temporal.io/api/enums/v1"
+	historypb "go.temporal.io/api/history/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 
+	"github.com/seriatim-go/seriatim/internal/embedded"
 	"github.com/seriatim-go/seriatim/protocol"
 	"github.com/seriatim-go/seriatim/workflows"
 )
@@ -266,4 +270,102 @@ func requireInTurn(t *testing.T, wanted []string, runs []interval) {
 	for i := 1; i < len(runs); i++ {
 		require.False(t, runs[i].Start.Before(runs[i-1].End), "%s overlaps %s", runs[i].ID, runs[i-1].ID)
 	}
+}
+
+// What an operator sees and does in Temporal's own Web UI: the operations behind a head
+// that stands still are rows of the token's list, each with its state, and one of them is
+// cancelled there.
+func TestWebUIShowsOperationsAhead(t *testing.T) {
+	if source.Kind == embedded.KindAddress {
+		t.Skipf("%s has no Web UI, as far as is known", source)
+	}
+	server, err := embedded.Start(t.Context(), source, embedded.ServerOptions{UI: true})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, server.Stop()) })
+	b := newBrowser(t, server.WebUI())
+	s := newSite(t, server, lookingAhead())
+	const token = "customer-42"
+	var operations []protocol.Operation
+	for n := range 31 {
+		operations = append(operations, operation("invoice", n))
+	}
+	due := time.Now().Add(time.Hour)
+	operations[0].PostponeUntil, operations[9].PostponeUntil = &due, &due
+	s.submit(token, operations)
+	list := func(query string, n int) []string {
+		t.Helper()
+		s.lists(query, n)
+		rows := b.read(page{URL: "/namespaces/default/workflows?query=" + url.QueryEscape(query), Text: []string{protocol.OperationWorkflowID(operations[20].ID)}})
+		require.Len(t, rows, n, "%q", rows)
+		return rows
+	}
+	running := ofToken(token, " AND ExecutionStatus = 'Running'")
+	rows := strings.Join(list(running, 21), "\n")
+	for n := range 21 {
+		require.Contains(t, rows, protocol.OperationWorkflowID(operations[n].ID))
+	}
+	list(ofToken(token, " AND OperationStatus = 'WaitingForResources'"), 19)
+	s.lists(ofToken(token, " AND OperationStatus = 'Waiting'"), 2)
+	b.read(details("token:"+token, "30 waiting: 20 ahead, each in its own workflow; 10 more from position 21 on"))
+	seventh := protocol.OperationWorkflowID(operations[7].ID)
+	b.read(details(seventh, "it waits for its turn in the queue of its token"))
+	b.read(page{URL: "/namespaces/default/workflows/" + seventh, Click: []string{"Request Cancellation", "Confirm"}, Text: []string{"Canceled"}})
+	require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED, s.closed(operations[7].ID))
+	rows = strings.Join(list(running, 21), "\n")
+	require.NotContains(t, rows, seventh)
+	require.Contains(t, rows, protocol.OperationWorkflowID(operations[21].ID), "the window moves on")
+
+	s.resume(operations[9].ID)
+	s.resume(operations[0].ID)
+	require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, s.closed(operations[30].ID))
+	requireInOrder(t, without(operations, 7), s.ran(token))
+	s.requireKept(token)
+}
+
+// A queue that drains costs what it costs without, but for the timer that looks whether
+// its head stands still: five events a run of it.
+func TestLookAheadCostsADrainingQueueItsTimerAlone(t *testing.T) {
+	t.Parallel()
+	n := 150
+	if long() {
+		n = 1000
+	}
+	o := lookingAhead()
+	o.LookAhead.After = 30 * time.Second // no head of a busy machine takes so long
+	s := newSite(t, shared, o)
+	token := unique(t)
+	operations := make([]protocol.Operation, n)
+	for i := range operations {
+		operations[i] = operation(token, i)
+	}
+	began := time.Now()
+	s.submitBy20(token, operations)
+	s.untilClosed(operations[n-1].ID)
+	timers := 0
+	for _, run := range s.runsOf(token) {
+		for _, event := range run {
+			require.NotEqual(t, enumspb.EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED, event.GetEventType(), "nothing is told a turn")
+			if event.GetTimerStartedEventAttributes().GetStartToFireTimeout().AsDuration() == o.LookAhead.After {
+				timers++
+			}
+		}
+	}
+	require.LessOrEqual(t, timers, 1+len(s.runsOf(token))+int(time.Since(began)/o.LookAhead.After))
+	described, err := s.DescribeWorkflowExecution(s.ctx, protocol.OperationWorkflowID(operations[n-1].ID), "")
+	require.NoError(t, err)
+	require.NotContains(t, described.GetWorkflowExecutionInfo().GetMemo().GetFields(), protocol.GatedMemo)
+	require.LessOrEqual(t, s.costOf(token).steady(), 9.2+5*float64(timers)/float64(n))
+}
+
+// runsOf are the histories of all runs of the token's chain.
+func (s *site) runsOf(token string) (runs [][]*historypb.HistoryEvent) {
+	s.t.Helper()
+	id := protocol.SerializerWorkflowID(token)
+	run := s.history(id, "")[0].GetWorkflowExecutionStartedEventAttributes().GetFirstExecutionRunId()
+	for run != "" {
+		events := s.history(id, run)
+		runs = append(runs, events)
+		run = events[len(events)-1].GetWorkflowExecutionContinuedAsNewEventAttributes().GetNewExecutionRunId()
+	}
+	return runs
 }
