@@ -86,8 +86,10 @@ func newSimBench(script simScript) *simBench {
 	if err != nil {
 		panic(err)
 	}
-	Register(b, cat, Options{MaxRunSignals: script.maxRunSignals, Linger: script.linger, MaxRunEvents: longHistory, PageBytes: script.pageBytes,
-		LookAhead: LookAhead{Window: script.window, After: simStandsAfter}})
+	Register(b, cat, Options{
+		MaxRunSignals: script.maxRunSignals, Linger: script.linger, MaxRunEvents: longHistory, PageBytes: script.pageBytes,
+		LookAhead: LookAhead{Window: script.window, After: simStandsAfter},
+	})
 	return b
 }
 

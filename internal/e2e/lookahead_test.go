@@ -84,11 +84,17 @@ func TestOperationsAheadAreSeenAndActedOn(t *testing.T) {
 	require.True(t, record.Gated)
 	require.Equal(t, operations[0].ID, record.BlockedBy)
 
+	why, err := s.client().Why(s.ctx, operations[20].ID, "")
+	require.NoError(t, err)
+	require.Contains(t, why.Why[0], `it is number 20 in the queue of its token, behind operation "`+operations[0].ID)
+	require.Contains(t, why.Why[0], "and is Waiting: it is postponed until")
+	require.Equal(t, "it starts when all before it are Completed", why.Next)
+
 	require.NoError(t, s.CancelWorkflow(s.ctx, protocol.OperationWorkflowID(operations[7].ID), ""))
 	require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED, s.closed(operations[7].ID))
 	recalled := ofToken(token, " AND RegardingObject = 'recalled' AND ExecutionStatus = 'Running'")
 	s.lists(recalled, 3)
-	_, err := s.WorkflowService().StartBatchOperation(s.ctx, &workflowservice.StartBatchOperationRequest{
+	_, err = s.WorkflowService().StartBatchOperation(s.ctx, &workflowservice.StartBatchOperationRequest{
 		Namespace: s.namespace, JobId: uuid.NewString(), Reason: "recalled", VisibilityQuery: recalled,
 		Operation: &workflowservice.StartBatchOperationRequest_CancellationOperation{CancellationOperation: &batchpb.BatchOperationCancellation{}},
 	})
