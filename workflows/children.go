@@ -68,7 +68,7 @@ func (c *child) mayBeAsked() bool { return c.isStarted() && !c.inDoubt() }
 
 // hasNews says whether the loop has something to do about the child.
 func (c *child) hasNews() bool {
-	if c.wantCancel && c.mayBeAsked() || c.wantTurn && c.mayHaveTurn() {
+	if c.wantCancel && c.mayBeAsked() {
 		return true
 	}
 	if c.adopted != nil {

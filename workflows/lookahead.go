@@ -187,10 +187,16 @@ func (c *child) mayHaveTurn() bool {
 	return c.started.IsReady() && !c.closed.IsReady()
 }
 
+// mustTurn says that an execution that was started ahead is to be told now. Where the
+// token was held before it was known to wait for its turn, that comes with the release.
+func (s *serializer) mustTurn(c *child) bool {
+	return c.wantTurn && c.mayHaveTurn() && (c.entry.Verdict != nil || s.queue.Hold == nil)
+}
+
 // giveTurn tells an execution that was started ahead. A run that ends leaves that to
 // the next, as a cancellation.
 func (s *serializer) giveTurn(c *child) {
-	if !c.wantTurn || !c.mayHaveTurn() || s.ending {
+	if !s.mustTurn(c) || s.ending {
 		return
 	}
 	c.wantTurn = false

@@ -261,7 +261,7 @@ func (s *serializer) hasWork() bool {
 	if s.idle.fired() || s.hold.fired(s) || s.mustTell() || s.pages.hasNews() {
 		return true
 	}
-	if s.head != nil && s.head.hasNews() || s.mustSpawn() || s.recurringNews() {
+	if s.head != nil && (s.head.hasNews() || s.mustTurn(s.head)) || slices.ContainsFunc(s.ended, s.mustTurn) || s.mustSpawn() || s.recurringNews() {
 		return true
 	}
 	return s.hints.Len() > 0 || s.ahead.hasNews() || slices.ContainsFunc(s.ended, (*child).hasNews)
