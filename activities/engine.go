@@ -62,7 +62,9 @@ func (e *engine) awaitOperation(ctx context.Context, request protocol.AwaitReque
 	case err != nil:
 		return protocol.AwaitReply{}, err
 	}
-	return replyOf(described.GetWorkflowExecutionInfo()), nil
+	reply := replyOf(described.GetWorkflowExecutionInfo())
+	reply.Gated = reply.Gated && request.AsksGated
+	return reply, nil
 }
 
 // wait returns when the execution has closed, or the time is over, or it cannot

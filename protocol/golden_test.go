@@ -236,7 +236,7 @@ func goldens() map[string]any {
 			Type: ErrTypeOperationStarted, Message: `operation "a1" no longer queues: ask its own workflow "operation:a1"`,
 			OperationID: "a1", WorkflowID: "operation:a1",
 		},
-		"await-request.json": AwaitRequest{OperationID: "a1", WaitSeconds: 30.5},
+		"await-request.json": AwaitRequest{OperationID: "a1", WaitSeconds: 30.5, AsksGated: true},
 		"await-reply.json": AwaitReply{
 			Found: true, Closed: true, Status: Succeeded, Token: "customer-42", Sequence: 1_896_076_800_000_001,
 			ContentHash: fullOperation().ContentHash(), Gated: true,

@@ -164,6 +164,8 @@ type AwaitRequest struct {
 	// WaitSeconds is how long it may wait for the operation to close; 0 looks
 	// once.
 	WaitSeconds float64 `json:"waitSeconds"`
+	// AsksGated asks for Gated in the answer: a serializer of v0.1.0 does not.
+	AsksGated bool `json:"asksGated,omitempty"`
 }
 
 // AwaitReply is what the engine's activity "AwaitOperation" saw.

@@ -93,7 +93,7 @@ func (s *serializer) look(id string, wait time.Duration) workflow.Future {
 		Summary:             "watches " + cut(id, maxSummaryBytes-10),
 		RetryPolicy:         &temporal.RetryPolicy{MaximumInterval: 10 * time.Second},
 	})
-	return workflow.ExecuteActivity(ctx, protocol.AwaitOperationActivity, protocol.AwaitRequest{OperationID: id, WaitSeconds: wait.Seconds()})
+	return workflow.ExecuteActivity(ctx, protocol.AwaitOperationActivity, protocol.AwaitRequest{OperationID: id, WaitSeconds: wait.Seconds(), AsksGated: true})
 }
 
 // rest waits without a slot: for the operation's own signal, or the next look.
@@ -157,8 +157,11 @@ func (a *adoption) judge(s *serializer) *end {
 	if ended := a.verdict(seen); ended != nil {
 		return ended
 	}
+	if a.prove || !s.settings.knowsAhead() {
+		a.gated = seen.Gated // who watched it before may not have known
+	}
 	if a.prove {
-		a.prove, a.gated = false, seen.Gated
+		a.prove = false
 		a.watch(s)
 	} else {
 		a.rest(s)

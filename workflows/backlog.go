@@ -252,7 +252,9 @@ func (q *Queue) Loaded(which *Page, entries []Entry) *Page {
 		if page.apply(&entry) {
 			continue
 		}
-		q.Bytes += entry.Bytes
+		if q.Bytes += entry.Bytes; q.unaware {
+			entry.Ahead = ""
+		}
 		if doomed {
 			entry.Verdict = canceledInQueue(page.Reason)
 			q.Ended = append(q.Ended, entry)

@@ -68,6 +68,7 @@ type Queue struct {
 	tailBytes  int
 	pageLimit  int // how much a page holds, where that is not the default
 	restricted []restrictedType
+	unaware    bool       // of what was started ahead
 	refused    []refusals // those that no metric has counted yet
 }
 
@@ -130,6 +131,7 @@ func (q *Queue) takeOver(before *Queue, byServer bool) *Queue {
 			q.Bytes += q.Head.Bytes
 			q.Seen.Add(q.Head.Operation.ID, q.Head.Hash)
 		}
+		q.leaveAhead(q.unaware)
 	}
 	q.NextSequence = next
 	return q
@@ -150,6 +152,7 @@ func (q *Queue) adopt(next *Queue) {
 	q.Chain, q.NextPage = next.Chain, next.NextPage
 	q.restored(next.Chain, next.pageLimit)
 	q.restrict(next.restricted)
+	q.leaveAhead(next.unaware)
 }
 
 // restored makes a queue that was decoded whole again; pageLimit is how much a

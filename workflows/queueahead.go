@@ -29,6 +29,22 @@ const (
 // hasExecution says that the entry's own execution was asked for.
 func (e Entry) hasExecution() bool { return e.Ahead == aheadStarting || e.Ahead == aheadStarted }
 
+// leaveAhead has the queue leave the marks of entries out, in a run that began on a
+// worker without them: what was started ahead is found there at its turn.
+func (q *Queue) leaveAhead(out bool) {
+	if q.unaware = out; !out {
+		return
+	}
+	for _, list := range [][]Entry{q.Front, q.Waiting, q.Ended} {
+		for i := range list {
+			list[i].Ahead = ""
+		}
+	}
+	if q.Head != nil {
+		q.Head.Ahead = ""
+	}
+}
+
 // Stands says that the queue does not move: its head is postponed, or has been the
 // head for that long, or the token is held and has none.
 func (q *Queue) Stands(after time.Duration, now time.Time) bool {

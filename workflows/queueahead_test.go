@@ -98,6 +98,34 @@ func TestWhatIsAheadIsTold(t *testing.T) {
 	require.Equal(t, "4 ahead, each in its own workflow", q.State(day).AheadText())
 }
 
+// A run that began on a worker of v0.1.0 goes on as that would have: it started each in
+// its turn, whatever was there already.
+func TestMarksAreLeftOutInARunWithoutThem(t *testing.T) {
+	t.Parallel()
+	q := NewQueue(testToken, day)
+	for _, id := range []string{"A", "B", "C", "D"} {
+		q.Submit(encode(t, op(id)), day)
+	}
+	q.TakeAhead(3)
+	for _, id := range []string{"A", "B", "C"} {
+		q.AheadStarted(id)
+	}
+	q.Cancel("D", protocol.Taken{On: day})
+	before := *q
+	before.Front = slices.Clone(q.Front)
+	q.leaveAhead(false)
+	require.Equal(t, before.Front, q.Front)
+	q.leaveAhead(true)
+	for _, entry := range q.Front {
+		require.Empty(t, entry.Ahead)
+	}
+	_, err := q.Cancel("B", protocol.Taken{On: day})
+	require.NoError(t, err)
+	next := NewQueue(testToken, day)
+	next.leaveAhead(true)
+	require.Empty(t, next.takeOver(&before, true).Front[0].Ahead)
+}
+
 func TestWhenAHeadStands(t *testing.T) {
 	t.Parallel()
 	after, now := 2*time.Second, day.Add(time.Hour)

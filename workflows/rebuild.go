@@ -342,6 +342,7 @@ func (r *rebuild) begin() {
 		r.queue, r.answers, r.refused = before.Queue, before.Answers, before.Refused
 		r.queue.restored(r.chain, r.settings.PageBytes)
 		r.queue.restrict(r.settings.Restricted)
+		r.queue.leaveAhead(!r.settings.knowsAhead())
 		return
 	}
 	token, refused, _ := tokenOf(r.workflowID, r.input)

@@ -88,12 +88,19 @@ type settings struct {
 	Restricted []restrictedType `json:"restricted,omitempty"`
 	// LookAhead is absent where nothing is started ahead, as before there was any.
 	LookAhead *LookAhead `json:"lookAhead,omitempty"`
+	// KnowsAhead says that the run began on a worker that knows what was started ahead:
+	// one of v0.1.0 leaves the marks of entries out, and so does whoever goes on with
+	// its run.
+	KnowsAhead bool `json:"knowsAhead,omitempty"`
 }
+
+func (s settings) knowsAhead() bool { return s.KnowsAhead || s.LookAhead != nil }
 
 func settingsOf(o Options, c *catalogue.Catalogue) settings {
 	recorded := settings{
 		SearchAttributes: o.SearchAttributes, Linger: o.Linger, MaxRunEvents: o.MaxRunEvents, MaxRunSignals: o.MaxRunSignals,
 		NoLookBack: o.NoLookBack, PageBytes: o.PageBytes, Restricted: restrictedTypes(c), AttributeNames: o.AttributeNames,
+		KnowsAhead: true,
 	}
 	if o.LookAhead.Window > 0 {
 		recorded.LookAhead = &o.LookAhead
@@ -182,6 +189,7 @@ func (s *serializer) recordSettings() error {
 	}
 	s.queue.restored(workflow.GetInfo(s.ctx).FirstRunID, s.settings.PageBytes)
 	s.queue.restrict(s.settings.Restricted)
+	s.queue.leaveAhead(!s.settings.knowsAhead())
 	if !s.settings.SearchAttributes || s.refused != "" || s.isLabelled() {
 		return nil
 	}
