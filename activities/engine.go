@@ -65,7 +65,9 @@ func (e *engine) awaitOperation(ctx context.Context, request protocol.AwaitReque
 	case err != nil:
 		return protocol.AwaitReply{}, err
 	}
-	return replyOf(described.GetWorkflowExecutionInfo()), nil
+	reply := replyOf(described.GetWorkflowExecutionInfo())
+	reply.Gated = reply.Gated && request.AsksGated
+	return reply, nil
 }
 
 // wait returns when the execution has closed, or the time is over, or it cannot
@@ -94,6 +96,7 @@ func replyOf(info *workflowpb.WorkflowExecutionInfo) protocol.AwaitReply {
 	fields := info.GetMemo().GetFields()
 	for key, value := range map[string]any{
 		protocol.TokenMemo: &reply.Token, protocol.SequenceMemo: &reply.Sequence, protocol.ContentHashMemo: &reply.ContentHash,
+		protocol.GatedMemo: &reply.Gated,
 	} {
 		readPayload(fields[key], value) // a client that started the operation may have written anything
 	}

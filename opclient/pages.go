@@ -49,16 +49,23 @@ type queueEntry struct {
 	LastAction *protocol.Taken    `json:"lastAction"`
 	RerunOf    string             `json:"rerunOf"`
 	N          int64              `json:"n"`
+	// Ahead is startedAhead where it has its own workflow before its turn.
+	Ahead string `json:"ahead"`
 
 	Restrictions protocol.Restrictions `json:"restrictions"`
 }
+
+// startedAhead marks an entry that has its own workflow before its turn.
+const startedAhead = "started"
+
+func (e queueEntry) isAhead() bool { return e.Ahead == startedAhead }
 
 // record is the operation at a position of the queue, from 1; 0 is the head.
 func (e queueEntry) record(position int, now time.Time) protocol.Record {
 	r := protocol.Record{
 		Operation: e.Operation, Sequence: e.Sequence, CreatedOn: &e.CreatedOn, ModifiedOn: &e.CreatedOn, Position: position,
 		StatusCode: protocol.InProgress, LastAction: e.LastAction, RerunOf: e.RerunOf, N: e.N,
-		Restrictions: e.Restrictions,
+		Restrictions: e.Restrictions, Gated: position > 0 && e.isAhead(),
 	}
 	if e.LastAction != nil {
 		r.ModifiedOn = &e.LastAction.On

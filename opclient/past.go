@@ -79,6 +79,8 @@ func (p *past) apply(event *historypb.HistoryEvent) {
 		}
 	case enumspb.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED:
 		p.start(event.GetStartChildWorkflowExecutionInitiatedEventAttributes(), at)
+	case enumspb.EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED:
+		p.turn(event.GetSignalExternalWorkflowExecutionInitiatedEventAttributes(), at)
 	case enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED:
 		p.pageStarted(event.GetChildWorkflowExecutionStartedEventAttributes().GetWorkflowExecution())
 	case enumspb.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
@@ -172,18 +174,23 @@ func (p *past) start(child *historypb.StartChildWorkflowExecutionInitiatedEventA
 	if !ok || child.GetWorkflowType().GetName() != protocol.OperationWorkflow {
 		return
 	}
+	var system struct {
+		Verdict json.RawMessage `json:"verdict"`
+		Gated   bool            `json:"gated"`
+	}
+	if payloads := child.GetInput().GetPayloads(); len(payloads) > 1 {
+		p.decode(payloads[1], &system)
+	}
+	if system.Gated {
+		p.startAhead(id)
+		return
+	}
 	entry, ok := p.take(id)
 	if !ok {
 		entry.Operation, entry.CreatedOn = protocol.Operation{ID: id, DependencyToken: p.token}, at
 	}
 	entry.Operation.ID = id
 	p.ids[id] = true
-	var system struct {
-		Verdict json.RawMessage `json:"verdict"`
-	}
-	if payloads := child.GetInput().GetPayloads(); len(payloads) > 1 {
-		p.decode(payloads[1], &system)
-	}
 	if len(system.Verdict) == 0 || string(system.Verdict) == "null" {
 		p.Head, p.headSince = &entry, &at
 		return
@@ -192,6 +199,50 @@ func (p *past) start(child *historypb.StartChildWorkflowExecutionInitiatedEventA
 	if !ok {
 		p.removeFromPage(id)
 	}
+}
+
+// startAhead marks an operation that has an execution before its turn.
+func (p *past) startAhead(id string) {
+	if entry := p.entryOf(id); entry != nil {
+		entry.Operation.ID, entry.Ahead = id, startedAhead
+		p.ids[id] = true
+	}
+}
+
+// turn makes one that was started ahead the head; or it has ended in the queue.
+func (p *past) turn(signal *historypb.SignalExternalWorkflowExecutionInitiatedEventAttributes, at time.Time) {
+	id, ok := protocol.OperationID(signal.GetWorkflowExecution().GetWorkflowId())
+	if !ok || signal.GetSignalName() != protocol.TurnSignalName {
+		return
+	}
+	var turn protocol.Turn
+	if payloads := signal.GetInput().GetPayloads(); len(payloads) > 0 {
+		p.decode(payloads[0], &turn)
+	}
+	entry, ok := p.take(id)
+	switch {
+	case turn.Canceled:
+		p.ending[id] = true
+	case ok:
+		p.Head, p.headSince = &entry, &at
+	}
+}
+
+// entryOf is an operation in what it holds of the queue, as take finds it.
+func (p *past) entryOf(id string) *queueEntry {
+	byID := func(e queueEntry) bool { return e.Operation.ID == id }
+	withoutID := func(e queueEntry) bool { return e.Operation.ID == "" }
+	for _, is := range []func(queueEntry) bool{byID, withoutID} {
+		for _, list := range []*[]queueEntry{&p.Front, &p.Waiting} {
+			if at := slices.IndexFunc(*list, is); at >= 0 {
+				return &(*list)[at]
+			}
+		}
+		if p.ids[id] {
+			break // somebody else chose it
+		}
+	}
+	return nil
 }
 
 // take removes an operation from what it holds of the queue; the first without an
@@ -247,6 +298,12 @@ func (p *past) end(workflowID string, count *int64) {
 	id, ok := protocol.OperationID(workflowID)
 	if !ok {
 		return // a page
+	}
+	if entry := p.entryOf(id); entry != nil && entry.Operation.ID == id && entry.isAhead() {
+		if count != &p.Counts.Canceled {
+			return // its turn tells, or its start once more
+		}
+		p.take(id)
 	}
 	*count++
 	delete(p.ending, id)

@@ -163,6 +163,44 @@ func TestPastFollowsAQueue(t *testing.T) {
 	require.Equal(t, p.now, *state.HeadSince)
 }
 
+// What was started ahead keeps its place until its turn.
+func TestPastFollowsWhatIsAhead(t *testing.T) {
+	t.Parallel()
+	p := newPastPlay(t, nil)
+	p.submit([]any{o("a"), o("b"), o("c"), o("d"), o("e")})
+	p.start("a", nil)
+	p.start("b", map[string]any{"gated": true})
+	p.start("c", map[string]any{"gated": true})
+	p.start("d", map[string]any{"gated": true})
+	require.Equal(t, []string{"head a", "1 b behind a", "2 c behind a", "3 d behind a", "4 e behind a"}, p.queue())
+	require.Equal(t, "3 ahead, each in its own workflow; 1 more from position 4 on", p.past.state(p.now).AheadText())
+	require.True(t, p.past.list(0, 1, p.now).Operations[0].Gated)
+	p.cancel("c")
+	p.fail("a")
+	p.turn("b", protocol.Turn{})
+	p.turn("d", protocol.Turn{Canceled: true})
+	require.Equal(t, []string{"head b", "1 e behind b"}, p.queue())
+	p.cancel("d")
+	counts := p.past.state(p.now).Counts
+	require.Equal(t, []int64{1, 2}, []int64{counts.Failed, counts.Canceled})
+}
+
+func (p *pastPlay) cancel(id string) {
+	p.apply(enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_CANCELED, &historypb.HistoryEvent{Attributes: &historypb.HistoryEvent_ChildWorkflowExecutionCanceledEventAttributes{
+		ChildWorkflowExecutionCanceledEventAttributes: &historypb.ChildWorkflowExecutionCanceledEventAttributes{
+			WorkflowExecution: &commonpb.WorkflowExecution{WorkflowId: protocol.OperationWorkflowID(id)},
+		},
+	}})
+}
+
+func (p *pastPlay) turn(id string, turn protocol.Turn) {
+	p.apply(enumspb.EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED, &historypb.HistoryEvent{Attributes: &historypb.HistoryEvent_SignalExternalWorkflowExecutionInitiatedEventAttributes{
+		SignalExternalWorkflowExecutionInitiatedEventAttributes: &historypb.SignalExternalWorkflowExecutionInitiatedEventAttributes{
+			SignalName: protocol.TurnSignalName, Input: p.payloads(turn), WorkflowExecution: &commonpb.WorkflowExecution{WorkflowId: protocol.OperationWorkflowID(id)},
+		},
+	}})
+}
+
 // What the run before handed over is read as far as it is known here.
 func TestPastTakesOverFromTheRunBefore(t *testing.T) {
 	t.Parallel()

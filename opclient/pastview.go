@@ -18,11 +18,28 @@ func (p *past) state(now time.Time) protocol.SerializerState {
 	for _, page := range p.Doomed {
 		state.Ending += page.Count
 	}
+	state.Ahead, state.NextPosition = p.ahead()
 	if p.Head != nil {
 		head := p.record(*p.Head, 0, now)
 		state.Head = &head
 	}
 	return state
+}
+
+// ahead is how many were started ahead, and the position of the first that was not.
+func (p *past) ahead() (n, next int) {
+	for i, entry := range slices.Concat(p.Front, p.Waiting) {
+		switch {
+		case entry.isAhead():
+			n++
+		case next == 0:
+			next = i + 1
+		}
+	}
+	if n == 0 {
+		return 0, 0
+	}
+	return n, next
 }
 
 // queued is how many wait.

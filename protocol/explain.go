@@ -50,6 +50,9 @@ func Explain(s Situation) Explanation {
 		e.Why = append(e.Why, s.tokenHold()...)
 		e.Next, e.NextOn = s.nextOfReady()
 	case r.StatusCode == Waiting:
+		if r.Gated {
+			e.Why = append(e.Why, r.turn())
+		}
 		e.Why = append(e.Why, s.tokenHold()...)
 		e.Next, e.NextOn = s.nextOfSuspended()
 	case r.Recurs():
@@ -110,6 +113,8 @@ func (s Situation) state() string {
 		return fmt.Sprintf("%s: its occurrence %q is open", head, OccurrenceID(r.ID, r.Occurrence))
 	case r.Recurs() && r.StatusCode == WaitingForResources:
 		return head + ": its next occurrence is about to be known"
+	case r.Gated && r.StatusCode == WaitingForResources:
+		return head + ": " + r.turn()
 	case r.StatusCode == WaitingForResources:
 		return head + ": it waits for a worker to take it"
 	case r.StatusCode.State() == Locked && r.HostID != "":
@@ -183,6 +188,14 @@ func (s Situation) wait() string {
 		return "its own workflow knows for what" // nobody could be asked
 	}
 	return "it is postponed" + until(r.PostponeUntil)
+}
+
+// turn is what one that was started ahead of its turn waits for.
+func (r Record) turn() string {
+	if r.BlockedBy == "" {
+		return "it waits for its turn in the queue of its token"
+	}
+	return fmt.Sprintf("it waits for its turn in the queue of its token, which stood still at operation %q when this one was started", r.BlockedBy)
 }
 
 // queued is what one that waits in its token's queue waits for.
@@ -260,7 +273,7 @@ func (s Situation) nextOfReady() (next string, on *time.Time) {
 		return "it stays where it is until its token is released", nil
 	case s.Hold != nil:
 		return "its token is released by itself", s.Hold.Until
-	case r.Position > 1 || r.BlockedBy != "":
+	case r.Position > 1 || r.BlockedBy != "" || r.Gated:
 		return "it starts when all before it are Completed", nil
 	case r.SuspendReason == SuspendPostponed:
 		return "it becomes Ready by itself", r.PostponeUntil

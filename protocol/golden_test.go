@@ -63,6 +63,12 @@ func queuedRecord() Record {
 	}
 }
 
+func gatedRecord() Record {
+	r := queuedRecord()
+	r.Position, r.BlockedSince, r.Gated = 0, nil, true
+	return r
+}
+
 func succeededRecord() Record {
 	return Record{
 		Operation: Operation{ID: "a1", OperationType: "http.request"}, StateCode: Completed, StatusCode: Succeeded,
@@ -138,6 +144,7 @@ func goldens() map[string]any {
 		"hold.json":              HoldRequest{Until: at(time.Hour), Reason: "maintenance", Identity: "ops@host"},
 		"release.json":           TokenRequest{Reason: "done", Identity: "ops@host"},
 		"set-policy.json":        PolicyRequest{OnFailure: HoldOnFailure, MaxQueued: &maxQueued, Reason: "order matters", Identity: "ops@host"},
+		"turn.json":              Turn{Canceled: true, Message: "canceled while it queued: operation \"a1\" failed"},
 		"token-hold.json":        TokenHold{Hold: &Hold{On: day, Until: at(time.Hour), Reason: "maintenance", Identity: "ops@host"}},
 		"service-stop.json":      ControlRequest{Action: ControlStop, OperationType: "bulk.email", Reason: "the mail server is blocked", Identity: "ops@host"},
 		"service-start.json":     ControlRequest{Action: ControlStart},
@@ -149,6 +156,7 @@ func goldens() map[string]any {
 		"apply-stops-reply.json":     ApplyStopsReply{Resumed: 3, Problem: "task queue \"mail\": permission denied"},
 		"postpone-started.json":      PostponeRequest{Until: day},
 		"record-queued.json":         queued,
+		"record-gated.json":          gatedRecord(),
 		"record-succeeded.json":      succeededRecord(),
 		"record-failed.json":         failedRecord(),
 		"record-recurring.json":      recurringRecord(),
@@ -168,7 +176,7 @@ func goldens() map[string]any {
 		"start-recurrence-reply.json": StartRecurrenceReply{Duplicate: true, Refused: "another operation has the id \"nightly\"", Type: ErrTypeDuplicateID},
 		"serializer-state.json": SerializerState{
 			Token: "customer-42", Refused: "start input: token \"other\" belongs to another workflow id", ChainStartedOn: day,
-			Head: &head, HeadSince: at(time.Minute), Queued: 2, Pages: 1, Ending: 1,
+			Head: &head, HeadSince: at(time.Minute), Queued: 2, Pages: 1, Ahead: 1, NextPosition: 2, Ending: 1,
 			Hold: &Hold{On: day, Reason: "maintenance"}, Failure: &FailureHold{On: day, OperationID: "a2", Sequence: 1_896_076_800_000_002},
 			Policy: Policy{OnFailure: HoldOnFailure, MaxQueued: maxQueued}, NextSequence: 1_896_076_800_000_005,
 			Counts: Counts{Accepted: 5, Duplicates: 1, Rejected: 1, Succeeded: 1, Failed: 2, Canceled: 3, Recurring: 6, UnknownFields: 4, Runs: 2},
@@ -228,10 +236,10 @@ func goldens() map[string]any {
 			Type: ErrTypeOperationStarted, Message: `operation "a1" no longer queues: ask its own workflow "operation:a1"`,
 			OperationID: "a1", WorkflowID: "operation:a1",
 		},
-		"await-request.json": AwaitRequest{OperationID: "a1", WaitSeconds: 30.5},
+		"await-request.json": AwaitRequest{OperationID: "a1", WaitSeconds: 30.5, AsksGated: true},
 		"await-reply.json": AwaitReply{
 			Found: true, Closed: true, Status: Succeeded, Token: "customer-42", Sequence: 1_896_076_800_000_001,
-			ContentHash: fullOperation().ContentHash(),
+			ContentHash: fullOperation().ContentHash(), Gated: true,
 		},
 		"workflow-data.json": WorkflowData{WorkflowType: "OrderFulfilment", TaskQueue: "orders", Input: json.RawMessage(`{"order":42}`)},
 		"event.json": Event{
@@ -423,6 +431,7 @@ func TestNamesOnTheWire(t *testing.T) {
 		CancelUpdateName:              "cancel", PostponeUpdateName: "postpone", PauseUpdateName: "pause", ResumeUpdateName: "resume",
 		HoldUpdateName: "hold", ReleaseUpdateName: "release", SetPolicyUpdateName: "setPolicy", SkipUpdateName: "skip",
 		CancelAllUpdateName: "cancelAll", RerunUpdateName: "rerun", TokenHoldSignalName: "tokenHold",
+		TurnSignalName: "turn", GatedMemo: "gated",
 		ReadOperationActivity: "ReadOperation", ReadCheckpointActivity: "ReadCheckpoint",
 		string(ContinueOnFailure): "continue", string(CancelRestOnFailure): "cancelRest",
 		OperationQueryName: "operation", StateQueryName: "state", ListQueryName: "list", FindQueryName: "find",

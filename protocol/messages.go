@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"encoding/json"
+	"fmt"
 	"time"
 )
 
@@ -57,6 +58,11 @@ type SerializerState struct {
 	// them.
 	Queued int `json:"queued"`
 	Pages  int `json:"pages,omitempty"`
+	// Ahead is how many of those were started ahead of their turn, so that each has its
+	// own workflow; the others wait from position NextPosition on, which is absent where
+	// there are none, or nothing is ahead.
+	Ahead        int `json:"ahead,omitempty"`
+	NextPosition int `json:"nextPosition,omitempty"`
 	// Ending is how many ended while they queued and have no record yet.
 	Ending int `json:"ending"`
 	// HeadSince is when Head was started.
@@ -78,6 +84,18 @@ type SerializerState struct {
 	// Rejects are the last submissions that were not accepted, oldest first, at
 	// most 50.
 	Rejects []Reject `json:"rejects,omitempty"`
+}
+
+// AheadText says how far the token is looked ahead of, after "waiting: "; empty where
+// nothing is ahead.
+func (s SerializerState) AheadText() string {
+	switch {
+	case s.Ahead == 0:
+		return ""
+	case s.NextPosition == 0:
+		return fmt.Sprintf("%d ahead, each in its own workflow", s.Ahead)
+	}
+	return fmt.Sprintf("%d ahead, each in its own workflow; %d more from position %d on", s.Ahead, s.Queued-s.Ahead, s.NextPosition)
 }
 
 // ListRequest is the argument of the query "list".
@@ -146,6 +164,8 @@ type AwaitRequest struct {
 	// WaitSeconds is how long it may wait for the operation to close; 0 looks
 	// once.
 	WaitSeconds float64 `json:"waitSeconds"`
+	// AsksGated asks for Gated in the answer: a serializer of v0.1.0 does not.
+	AsksGated bool `json:"asksGated,omitempty"`
 }
 
 // AwaitReply is what the engine's activity "AwaitOperation" saw.
@@ -159,6 +179,16 @@ type AwaitReply struct {
 	Token       string `json:"token,omitempty"`
 	Sequence    int64  `json:"sequence,omitempty"`
 	ContentHash string `json:"contentHash,omitempty"`
+	// Gated says that it was started ahead of its turn: it may still wait for it.
+	Gated bool `json:"gated,omitempty"`
+}
+
+// Turn is the argument of the signal "turn".
+type Turn struct {
+	// Canceled says that it ended while it queued, and Message why; otherwise its
+	// turn has come.
+	Canceled bool   `json:"canceled,omitempty"`
+	Message  string `json:"message,omitempty"`
 }
 
 // PredecessorLook says what is known of the serializer before a chain of runs.

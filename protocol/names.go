@@ -120,6 +120,10 @@ const ReleasePageSignalName = "release"
 // a TokenHold. One that waits does not start its handler while it is.
 const TokenHoldSignalName = "tokenHold"
 
+// TurnSignalName gives an Operation that was started ahead its turn: a Turn. Only
+// its token's Serializer knows when that is.
+const TurnSignalName = "turn"
+
 // Updates about one operation. Each exists on Operation, for one that has
 // started, and on Serializer, with "operationId", for one that still queues. The
 // answer is its Record.
@@ -173,6 +177,8 @@ const (
 	TypeMemo = "operationType"
 	// RestrictionsMemo are the Restrictions of its type, absent without any.
 	RestrictionsMemo = "restrictions"
+	// GatedMemo is true for one that was started ahead of its turn, and stays so.
+	GatedMemo = "gated"
 )
 
 // How an encrypted payload looks, in the form of Temporal's own samples.

@@ -101,6 +101,10 @@ type Record struct {
 	BlockedSince *time.Time `json:"blockedSince,omitempty"`
 	// Position is 1 for the next to start; absent once it has started.
 	Position int `json:"position,omitempty"`
+	// Gated says that it was started ahead of its turn, and waits for it. In its own
+	// workflow's record BlockedBy is then the operation at which its token stood still,
+	// and Position is absent.
+	Gated bool `json:"gated,omitempty"`
 	// LastAction is what was last asked of it and done.
 	LastAction *Taken `json:"lastAction,omitempty"`
 	// RerunOf is the operation that this one runs again.

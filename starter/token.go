@@ -160,10 +160,14 @@ func serializerText(s opclient.TokenState) string {
 
 // queuedText is how many wait, and where most of a long queue is.
 func queuedText(s protocol.SerializerState) string {
-	if s.Pages == 0 {
-		return strconv.Itoa(s.Queued)
+	text := strconv.Itoa(s.Queued)
+	if s.Pages > 0 {
+		text += fmt.Sprintf(", in %s and in memory", plural(s.Pages, "page"))
 	}
-	return fmt.Sprintf("%d, in %s and in memory", s.Queued, plural(s.Pages, "page"))
+	if ahead := s.AheadText(); ahead != "" {
+		text += ": " + ahead
+	}
+	return text
 }
 
 func headText(head *recordOutput) string {

@@ -166,8 +166,9 @@ func newWorker(server site, s setup, gate *activities.Gate, handle bool, failed 
 		MaxRunEvents:     c.Serializer.MaxRunEvents,
 		MaxRunSignals:    c.Serializer.MaxRunSignals,
 	}
-	if c.Serializer.KnowsLocal() {
+	if !c.Serializer.Beside010() {
 		options.NothingBefore = server.looks.NothingBefore
+		options.LookAhead = workflows.LookAhead{Window: c.LookAhead.Window, After: c.LookAhead.After}
 	}
 	if handle {
 		own := activities.Traced(s.traces.provider, gate.Guard(s.handlers.activities))

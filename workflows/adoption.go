@@ -22,6 +22,7 @@ type adoption struct {
 	// another says that it is another operation's, of the same token, that still
 	// runs: nothing of the token may run beside it.
 	another bool
+	gated   bool // it was found, and may wait for its turn, which is to be given
 
 	look  workflow.Future // the activity, while it looks
 	timer workflow.Future // the next look, while nothing looks
@@ -44,9 +45,11 @@ const (
 )
 
 // adoptHead begins to watch the head that another run started, if there is one.
-func (s *serializer) adoptHead(prove, cancel bool) {
+func (s *serializer) adoptHead(prove bool, asked askedOfHead) {
 	if head := s.queue.Head; head != nil {
-		s.head = &child{entry: *head, since: s.startedOn, adopted: s.adopt(*head, prove), wantCancel: cancel}
+		s.head = &child{
+			entry: *head, since: s.startedOn, adopted: s.adopt(*head, prove), wantCancel: asked.Cancel, wantTurn: asked.Turn,
+		}
 	}
 }
 
@@ -54,9 +57,12 @@ func (s *serializer) adoptHead(prove, cancel bool) {
 func (s *serializer) adopt(entry Entry, prove bool) *adoption {
 	count(s.ctx, MetricAdoptions, 1, nil)
 	a := &adoption{entry: entry, prove: prove, pause: adoptedFirstGap}
-	if prove {
+	switch {
+	case prove:
 		a.startLook(s, 0)
-	} else {
+	case entry.Verdict != nil: // it is told, and closes at any moment
+		a.startLook(s, hintedWait)
+	default:
 		a.watch(s)
 	}
 	return a
@@ -75,15 +81,19 @@ func (a *adoption) watch(s *serializer) {
 // startLook has the engine's activity look at the execution, and wait with it.
 func (a *adoption) startLook(s *serializer, wait time.Duration) {
 	a.timer = nil
+	a.look = s.look(a.entry.Operation.ID, wait)
+}
+
+// look has the engine look at an operation's execution, and wait for its end so long.
+func (s *serializer) look(id string, wait time.Duration) workflow.Future {
 	ctx := workflow.WithActivityOptions(s.ctx, workflow.ActivityOptions{
 		TaskQueue:           engineTaskQueue(s.ctx),
 		StartToCloseTimeout: wait + lookSlack,
 		HeartbeatTimeout:    lookHeartbeat,
-		Summary:             "watches " + cut(a.entry.Operation.ID, maxSummaryBytes-10),
+		Summary:             "watches " + cut(id, maxSummaryBytes-10),
 		RetryPolicy:         &temporal.RetryPolicy{MaximumInterval: 10 * time.Second},
 	})
-	a.look = workflow.ExecuteActivity(ctx, protocol.AwaitOperationActivity,
-		protocol.AwaitRequest{OperationID: a.entry.Operation.ID, WaitSeconds: wait.Seconds()})
+	return workflow.ExecuteActivity(ctx, protocol.AwaitOperationActivity, protocol.AwaitRequest{OperationID: id, WaitSeconds: wait.Seconds(), AsksGated: true})
 }
 
 // rest waits without a slot: for the operation's own signal, or the next look.
@@ -147,6 +157,9 @@ func (a *adoption) judge(s *serializer) *end {
 	if ended := a.verdict(seen); ended != nil {
 		return ended
 	}
+	if a.prove || !s.settings.knowsAhead() {
+		a.gated = seen.Gated // who watched it before may not have known
+	}
 	if a.prove {
 		a.prove = false
 		a.watch(s)
@@ -159,7 +172,7 @@ func (a *adoption) judge(s *serializer) *end {
 // verdict is how the execution ended, nil while it goes on.
 func (a *adoption) verdict(seen protocol.AwaitReply) *end {
 	switch {
-	case !seen.Found && (a.prove || a.another):
+	case !seen.Found && (a.prove || a.another) && a.entry.Ahead != aheadStarted:
 		return &end{again: true}
 	case !seen.Found:
 		// Deleted by hand: nothing runs any more, and nothing tells how it ended.

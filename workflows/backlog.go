@@ -218,13 +218,24 @@ func (q *Queue) findPage(which *Page) (page *Page, doomed bool) {
 // ToLoad is the page to read next: the first one, when its turn is near; else one
 // whose operations all ended, and need their records. nil where there is none.
 func (q *Queue) ToLoad() *Page {
-	if len(q.Pages) > 0 && isReadable(&q.Pages[0]) && bytesIn(q.Front) < q.pageBytes()/prefetchShare {
+	if len(q.Pages) > 0 && isReadable(&q.Pages[0]) && q.frontBytes() < q.pageBytes()/prefetchShare {
 		return &q.Pages[0]
 	}
 	if len(q.Doomed) > 0 && isReadable(&q.Doomed[0]) && len(q.Ended) < maxEndedInFlight/2 {
 		return &q.Doomed[0]
 	}
 	return nil
+}
+
+// frontBytes is what Front holds, without what has its execution already: a page is
+// read for what may still be started.
+func (q *Queue) frontBytes() (sum int) {
+	for _, entry := range q.Front {
+		if !entry.hasExecution() {
+			sum += entry.Bytes
+		}
+	}
+	return sum
 }
 
 func isReadable(p *Page) bool { return p.RunID != "" && !p.Lost }
@@ -241,7 +252,9 @@ func (q *Queue) Loaded(which *Page, entries []Entry) *Page {
 		if page.apply(&entry) {
 			continue
 		}
-		q.Bytes += entry.Bytes
+		if q.Bytes += entry.Bytes; q.unaware {
+			entry.Ahead = ""
+		}
 		if doomed {
 			entry.Verdict = canceledInQueue(page.Reason)
 			q.Ended = append(q.Ended, entry)

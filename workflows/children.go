@@ -27,6 +27,13 @@ type child struct {
 	// known to be the entry's; cancelling is that request on its way.
 	wantCancel bool
 	cancelling workflow.Future
+	// wantTurn asks for one that was started ahead to be told of its turn, or of its
+	// end, as soon as it is there; turning is that signal on its way.
+	wantTurn bool
+	turning  workflow.Future
+	// noted and over say that the queue knows that it was started ahead, and that it
+	// has closed.
+	noted, over bool
 }
 
 // end is how an execution ended, as far as the queue cares.
@@ -72,11 +79,11 @@ func (c *child) hasNews() bool {
 
 // startHead starts the first that waits, where nothing runs.
 func (s *serializer) startHead() {
-	if s.head != nil {
+	if s.head != nil || s.isStartingNext() {
 		return
 	}
 	if entry := s.queue.TakeHead(workflow.Now(s.ctx)); entry != nil {
-		s.head = s.start(*entry)
+		s.head = s.begin(*entry)
 	}
 	if s.head != nil || !s.queue.MayStart() || s.queue.Len() == 0 {
 		s.freedOn = nil
@@ -92,14 +99,16 @@ func (s *serializer) startEnded() {
 		}
 		inFlight := func(c *child) bool { return c.entry.Operation.ID == entry.Operation.ID }
 		if !slices.ContainsFunc(s.ended, inFlight) {
-			s.ended = append(s.ended, s.start(entry))
+			s.ended = append(s.ended, s.begin(entry))
 		}
 	}
 }
 
 // start begins an operation's execution. It outlives this run, and there is
 // never a second one with the same id.
-func (s *serializer) start(entry Entry) *child {
+func (s *serializer) start(entry Entry) *child { return s.startAs(entry, s.startOf(entry)) }
+
+func (s *serializer) startOf(entry Entry) OperationStart {
 	start := OperationStart{
 		Token: s.queue.Token, Sequence: entry.Sequence, CreatedOn: entry.CreatedOn,
 		SearchAttributes: s.settings.SearchAttributes, AttributeNames: s.settings.AttributeNames, Verdict: entry.Verdict,
@@ -109,6 +118,10 @@ func (s *serializer) start(entry Entry) *child {
 	if known, found := s.catalogue.Lookup(entry.Operation.OperationType); found {
 		start.Type = &known
 	}
+	return start
+}
+
+func (s *serializer) startAs(entry Entry, start OperationStart) *child {
 	future := workflow.ExecuteChildWorkflow(
 		workflow.WithChildOptions(s.ctx, s.childOptions(entry, start)),
 		protocol.OperationWorkflow, entry.Operation, start)
@@ -129,6 +142,9 @@ func (s *serializer) childOptions(entry Entry, start OperationStart) workflow.Ch
 		StaticDetails:         staticDetails(o),
 		Priority:              temporal.Priority{PriorityKey: o.Priority, FairnessKey: o.FairnessKey},
 		Memo:                  memo(entry),
+	}
+	if start.Gated {
+		options.Memo[protocol.GatedMemo] = true
 	}
 	if start.Type != nil && len(start.Type.Restrictions) > 0 {
 		options.Memo[protocol.RestrictionsMemo] = start.Type.Restrictions
@@ -155,6 +171,7 @@ func memo(entry Entry) map[string]any {
 
 // handleCompletions takes note of every execution that closed.
 func (s *serializer) handleCompletions() {
+	s.noteAhead()
 	if s.head != nil {
 		s.cancelIfWanted(s.head)
 		if ended := s.endOf(s.head); ended != nil {
@@ -188,13 +205,18 @@ func (s *serializer) cancelIfWanted(c *child) {
 // hasAsked says that nothing that was asked of the head is still on its way.
 func (s *serializer) hasAsked() bool {
 	isThere := func(f workflow.Future) bool { return f == nil || f.IsReady() }
-	return isThere(s.telling) && (s.head == nil || isThere(s.head.cancelling))
+	return isThere(s.telling) && (s.head == nil || isThere(s.head.cancelling) && isThere(s.head.turning)) &&
+		!slices.ContainsFunc(s.ended, func(c *child) bool { return !isThere(c.turning) })
 }
 
 // endOf is how the execution ended, nil while it has not.
 func (s *serializer) endOf(c *child) *end {
 	if c.adopted != nil {
 		ended := c.adopted.step(s)
+		if c.adopted.gated && c.turning == nil {
+			c.wantTurn = true
+			s.giveTurn(c)
+		}
 		if ended != nil && ended.again {
 			*c = *s.start(c.entry)
 			return nil
@@ -206,7 +228,7 @@ func (s *serializer) endOf(c *child) *end {
 	}
 	err := c.closed.Get(s.ctx, nil)
 	if isAlreadyStarted(err) {
-		c.adopted = s.adopt(c.entry, mustProve)
+		c.adopted, c.wantTurn = s.adopt(c.entry, mustProve), false // its turn is given where it is known to wait for it
 		return nil
 	}
 	return &end{status: statusOf(err), on: s.completedOn(c, err)}
@@ -243,7 +265,7 @@ func statusOf(err error) protocol.StatusCode {
 // allStarted says that no execution is between its command and its start: one
 // that is not started when its parent closes never starts.
 func (s *serializer) allStarted() bool {
-	return (s.head == nil || s.head.isStarted()) &&
+	return (s.head == nil || s.head.isStarted()) && s.ahead.allStarted() &&
 		!slices.ContainsFunc(s.ended, func(c *child) bool { return !c.isStarted() })
 }
 
@@ -251,7 +273,7 @@ func (s *serializer) allStarted() bool {
 // their own for sure: the others close by themselves.
 func (s *serializer) forgetStarted() {
 	for _, c := range s.ended {
-		if c.adopted == nil {
+		if c.adopted == nil && !c.wantTurn {
 			s.queue.EndedClosed(c.entry.Operation.ID, end{status: c.entry.Verdict.Status}, workflow.Now(s.ctx))
 		}
 	}

@@ -62,6 +62,8 @@ func (l *Life) Next(now time.Time) Step {
 	case l.Verdict != nil:
 		v := l.Verdict
 		l.end(v.Status, string(v.Code), v.Message, v.FriendlyMessage, now)
+	case r.Gated: // all else is decided at its turn
+		return l.nextOfLiving(now)
 	case l.refuseType(now):
 	case r.Depth > maxDepth(l.Type):
 		l.end(protocol.Failed, string(protocol.CodeDepthTooHigh),
@@ -98,7 +100,7 @@ func (l *Life) nextOfLiving(now time.Time) Step {
 		return StepWait
 	}
 	l.set(protocol.WaitingForResources, "", now)
-	if l.Hold != nil {
+	if l.Hold != nil || r.Gated {
 		return StepWait
 	}
 	return StepRun
@@ -115,7 +117,7 @@ func (l *Life) WaitUntil() (until time.Time, ok bool) {
 	case protocol.SuspendRetrying:
 		ends[0] = l.RetryOn
 	}
-	if r.N == 0 {
+	if r.N == 0 && !r.Gated {
 		ends[1] = r.Deadline
 	}
 	for _, end := range ends {
@@ -202,6 +204,20 @@ func (l *Life) Cancel(asked protocol.Taken) {
 
 func (l *Life) took(asked protocol.Taken) { l.Record.LastAction = &asked }
 
+// TurnCame opens the gate of one that was started ahead; or it ended while it
+// queued, with everything else of its token. It comes once; again, it says nothing.
+func (l *Life) TurnCame(turn protocol.Turn) {
+	if !l.Record.Gated {
+		return
+	}
+	l.ungate()
+	if turn.Canceled {
+		l.Verdict = &Verdict{Status: protocol.Canceled, Message: turn.Message}
+	}
+}
+
+func (l *Life) ungate() { l.Record.Gated, l.Record.BlockedBy = false, "" }
+
 // TokenHeld notes that its token is held, or no longer.
 func (l *Life) TokenHeld(hold *protocol.Hold) { l.Hold = hold }
 
@@ -218,6 +234,7 @@ func (l *Life) set(status protocol.StatusCode, reason protocol.SuspendReason, no
 func (l *Life) end(status protocol.StatusCode, code, message, friendly string, now time.Time) {
 	l.set(status, "", now)
 	l.Record.CompletedOn = &now
+	l.ungate()
 	l.explain(code, message, friendly)
 }
 

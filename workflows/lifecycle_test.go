@@ -38,6 +38,7 @@ func dueIn(d time.Duration) func(*Life) {
 	return func(l *Life) { deadline := day.Add(d); l.Record.Deadline = &deadline }
 }
 
+func gated(l *Life)                     { l.Record.Gated, l.Record.BlockedBy = true, "A0" }
 func atDepth(depth int) func(*Life)     { return func(l *Life) { l.Record.Depth = depth } }
 func withVerdict(v Verdict) func(*Life) { return func(l *Life) { l.Verdict = &v } }
 func withoutType(l *Life)               { l.Type = nil }
@@ -114,6 +115,11 @@ func TestWhatAnOperationDoesNext(t *testing.T) {
 		{"retried, it waits", all(started, retriedIn(time.Second)), StepWait, protocol.Waiting, protocol.SuspendRetrying, "", ""},
 		{"retried, it runs at that time", waiting(protocol.SuspendRetrying, started, retriedIn(0)), StepRun, protocol.WaitingForResources, "", "", ""},
 		{"under a held token it is Ready and waits", held, StepWait, protocol.WaitingForResources, "", "", ""},
+		{"behind its gate it is Ready and waits", gated, StepWait, protocol.WaitingForResources, "", "", ""},
+		{"behind its gate it stays postponed", all(gated, postponedFor(time.Hour)), StepWait, protocol.Waiting, protocol.SuspendPostponed, "", ""},
+		{"behind its gate it waits though its deadline is over", all(gated, dueIn(-time.Minute)), StepWait, protocol.WaitingForResources, "", "", ""},
+		{"behind its gate it waits though nothing runs it", all(gated, withoutType), StepWait, protocol.WaitingForResources, "", "", ""},
+		{"behind its gate it waits though it is too deep", all(gated, atDepth(9)), StepWait, protocol.WaitingForResources, "", "", ""},
 		{"under a held token it stays postponed", all(held, postponedFor(time.Hour)), StepWait, protocol.Waiting, protocol.SuspendPostponed, "", ""},
 		{"a deadline ends it under a held token", all(held, dueIn(0)), StepEnd, protocol.Canceled, "", "", "deadline"},
 		{"what succeeded stays so", all(in(protocol.Succeeded), withVerdict(canceled), dueIn(-time.Hour)), StepEnd, protocol.Succeeded, "", "", ""},
@@ -526,6 +532,9 @@ func TestLifeKeepsItsPromises(t *testing.T) {
 		if rapid.Bool().Draw(t, "has a deadline") {
 			dueIn(time.Duration(rapid.IntRange(-5, 30).Draw(t, "deadline")) * time.Minute)(l)
 		}
+		if rapid.Bool().Draw(t, "is behind a gate") {
+			gated(l)
+		}
 		var ended *protocol.Record
 		locked := func() bool { return l.Record.StateCode == protocol.Locked }
 		conclude := func(t *rapid.T) {
@@ -574,6 +583,7 @@ func TestLifeKeepsItsPromises(t *testing.T) {
 					require.False(t, l.Record.PostponeUntil != nil && now.Before(*l.Record.PostponeUntil))
 					require.False(t, l.Record.N == 0 && l.Record.Deadline != nil && !now.Before(*l.Record.Deadline))
 					require.Nil(t, l.Hold)
+					require.False(t, l.Record.Gated)
 					n := l.Record.N
 					require.Equal(t, n+1, l.Scheduled(now).N)
 				case StepEnd:
@@ -604,8 +614,17 @@ func TestLifeKeepsItsPromises(t *testing.T) {
 				}
 				require.Equal(t, next, l.Record.StatusCode)
 			},
-			"hold":     func(*rapid.T) { l.TokenHeld(&protocol.Hold{On: now}) },
-			"release":  func(*rapid.T) { l.TokenHeld(nil) },
+			"hold":    func(*rapid.T) { l.TokenHeld(&protocol.Hold{On: now}) },
+			"release": func(*rapid.T) { l.TokenHeld(nil) },
+			"turn":    func(*rapid.T) { l.TurnCame(protocol.Turn{}) },
+			"the end in its queue": func(t *rapid.T) {
+				wasGated := l.Record.Gated
+				l.TurnCame(protocol.Turn{Canceled: true, Message: "the token was cancelled"})
+				if wasGated {
+					require.Equal(t, StepEnd, l.Next(now))
+					require.Equal(t, protocol.Canceled, l.Record.StatusCode)
+				}
+			},
 			"conclude": conclude,
 		})
 	})

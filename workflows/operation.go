@@ -22,6 +22,7 @@ type operation struct {
 	defined *definitions   // has what a local attempt runs
 
 	holds      workflow.ReceiveChannel // its token is held, or no longer
+	turns      workflow.ReceiveChannel // its turn has come, where it was started ahead
 	cancelling bool                    // the workflow's own cancellation was handled
 	cancelRun  workflow.CancelFunc
 	changed    bool // a request changed something
@@ -42,13 +43,13 @@ func (d *definitions) Operation(root workflow.Context, submitted, system convert
 	if err := o.begin(d, submitted, system); err != nil {
 		return protocol.OperationClosed{}, err
 	}
-	o.readHolds()
+	o.readSignals()
 	o.life.Next(workflow.Now(ctx)) // a request that has come already runs as soon as its handler is set
 	if err := o.setHandlers(); err != nil {
 		return protocol.OperationClosed{}, err
 	}
 	for {
-		o.readHolds()
+		o.readSignals()
 		step := o.life.Next(workflow.Now(ctx))
 		workflow.SetCurrentDetails(ctx, o.details())
 		switch {
@@ -90,9 +91,9 @@ func (o *operation) wait() {
 func (o *operation) await(condition func() bool) {
 	cancelled := func() bool { return o.root.Err() != nil && !o.cancelling }
 	_ = workflow.Await(o.ctx, func() bool { // o.ctx is never cancelled
-		return condition() || o.changed || cancelled() || o.holds.Len() > 0
+		return condition() || o.changed || cancelled() || o.holds.Len() > 0 || o.turns.Len() > 0
 	})
-	o.readHolds()
+	o.readSignals()
 	if cancelled() && !condition() {
 		o.cancelling = true
 		if !o.life.Record.Restrictions.MayCancel() {
@@ -103,7 +104,21 @@ func (o *operation) await(condition func() bool) {
 	}
 }
 
-// readHolds takes note of what the serializer said of its token.
+// readSignals takes note of what the serializer said: of its token, and of its turn.
+func (o *operation) readSignals() {
+	o.readHolds()
+	for o.turns.Len() > 0 {
+		var raw converter.RawValue
+		if !o.turns.ReceiveAsync(&raw) {
+			return
+		}
+		var turn protocol.Turn
+		if encoded, err := jsonOf(raw); err == nil && json.Unmarshal(encoded, &turn) == nil {
+			o.life.TurnCame(turn)
+		}
+	}
+}
+
 func (o *operation) readHolds() {
 	for o.holds.Len() > 0 {
 		var raw converter.RawValue
@@ -130,7 +145,7 @@ func (o *operation) continueAsNew(submitted converter.RawValue) error {
 	if err := workflow.Await(o.ctx, func() bool { return workflow.AllHandlersFinished(o.ctx) }); err != nil {
 		return err
 	}
-	o.readHolds()
+	o.readSignals()
 	next := o.start
 	life := *o.life
 	life.Record.Data = nil // it stands in submitted

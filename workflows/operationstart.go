@@ -37,6 +37,10 @@ type OperationStart struct {
 	MaxRunEvents int `json:"maxRunEvents,omitempty"`
 	// FreedOn is when the head before it ended, where it waited for that alone.
 	FreedOn *time.Time `json:"freedOn,omitempty"`
+	// Gated says that it waits for its turn, and BlockedBy which operation was the
+	// head of its token when it was started, if one was.
+	Gated     bool   `json:"gated,omitempty"`
+	BlockedBy string `json:"blockedBy,omitempty"`
 	// Life is what the run before left; ReportEnd that the serializer asked it to
 	// be told of the end.
 	Life      *Life `json:"life,omitempty"`
@@ -48,6 +52,9 @@ func (o *operation) begin(d *definitions, submitted, system converter.RawValue) 
 	info := workflow.GetInfo(o.ctx)
 	o.holds = workflow.GetSignalChannelWithOptions(o.ctx, protocol.TokenHoldSignalName, workflow.SignalChannelOptions{
 		Description: "Its token is held, or no longer",
+	})
+	o.turns = workflow.GetSignalChannelWithOptions(o.ctx, protocol.TurnSignalName, workflow.SignalChannelOptions{
+		Description: "Its turn has come",
 	})
 	start, ours := startOf(info, system)
 	record, err := submittedRecord(o.ctx, submitted, ours)
@@ -69,6 +76,7 @@ func (o *operation) begin(d *definitions, submitted, system converter.RawValue) 
 		start.CreatedOn = info.WorkflowStartTime
 	} else {
 		record.Sequence, record.RerunOf, record.N, record.LastAction = start.Sequence, start.RerunOf, start.N, start.LastAction
+		record.Gated, record.BlockedBy = start.Gated, start.BlockedBy
 	}
 	record.RecurrenceOf, record.Occurrence, _ = protocol.ParseOccurrenceID(record.ID)
 	created := start.CreatedOn

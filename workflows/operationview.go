@@ -46,6 +46,9 @@ func startAttributes(o protocol.Operation, start OperationStart, now time.Time) 
 		status = protocol.Waiting
 		updates = append(updates, datetime(names, protocol.PostponeUntilAttribute).ValueSet(*o.PostponeUntil))
 	}
+	if start.Gated && status == protocol.InProgress {
+		status = protocol.WaitingForResources
+	}
 	if start.Verdict != nil {
 		status = start.Verdict.Status
 	}

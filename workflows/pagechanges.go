@@ -67,6 +67,9 @@ func (q *Queue) ActPaged(which *Page, at int, entry Entry, action protocol.Actio
 	if removed := page.apply(&entry); removed || doomed {
 		return protocol.Record{}, protocol.CheckAction(entry.Operation.ID, protocol.Canceled, action)
 	}
+	if entry.hasExecution() {
+		return protocol.Record{}, askItself(entry.Operation.ID)
+	}
 	position := q.offsetOf(page) + at + 1
 	if err := entry.check(q.record(entry, position, asked.On).StatusCode, action); err != nil {
 		return protocol.Record{}, err

@@ -105,7 +105,7 @@ func (s *serializer) takeOver(found *protocol.Predecessor) {
 	s.report()
 	s.queue = s.queue.takeOver(before.Queue, found.ByServer)
 	s.reported = s.queue.Counts // what the chain before reported
-	s.adoptHead(mustProve, before.CancelHead)
+	s.adoptHead(mustProve, before.askedOfHead())
 }
 
 func (s *serializer) engine(activity, summary string, timeout time.Duration, request, answer any) error {

@@ -126,6 +126,7 @@ func (q *Queue) join(first []Entry, pages []Page, last []Entry) {
 	switch {
 	case len(pages) == 0 && len(q.Pages) == 0:
 		q.Front, q.Waiting = nil, slices.Concat(first, last, q.Waiting)
+		q.advance(q.lastAhead() + 1)
 	case len(pages) == 0:
 		q.Front = append(first, last...)
 	case len(q.Pages) == 0:

@@ -68,6 +68,7 @@ type Queue struct {
 	tailBytes  int
 	pageLimit  int // how much a page holds, where that is not the default
 	restricted []restrictedType
+	unaware    bool       // of what was started ahead
 	refused    []refusals // those that no metric has counted yet
 }
 
@@ -92,6 +93,9 @@ type Entry struct {
 	// Restrictions are those of its type, as they were when it was accepted, where
 	// they keep it from being cancelled.
 	Restrictions protocol.Restrictions `json:"restrictions,omitempty"`
+	// Ahead is how far its execution has come, where that was asked for before its
+	// turn.
+	Ahead Ahead `json:"ahead,omitempty"`
 }
 
 // Verdict is the end of an operation that never ran.
@@ -127,6 +131,7 @@ func (q *Queue) takeOver(before *Queue, byServer bool) *Queue {
 			q.Bytes += q.Head.Bytes
 			q.Seen.Add(q.Head.Operation.ID, q.Head.Hash)
 		}
+		q.leaveAhead(q.unaware)
 	}
 	q.NextSequence = next
 	return q
@@ -147,6 +152,7 @@ func (q *Queue) adopt(next *Queue) {
 	q.Chain, q.NextPage = next.Chain, next.NextPage
 	q.restored(next.Chain, next.pageLimit)
 	q.restrict(next.restricted)
+	q.leaveAhead(next.unaware)
 }
 
 // restored makes a queue that was decoded whole again; pageLimit is how much a

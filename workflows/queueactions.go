@@ -205,8 +205,26 @@ func jsonBytes(value any) int {
 	return len(encoded)
 }
 
-// waitingAt finds an operation that waits, or says where it is instead.
+// waitingAt finds an operation that waits without an execution of its own, or says
+// where it is instead.
 func (q *Queue) waitingAt(id string) (place, error) {
+	p, err := q.placeOf(id)
+	if err == nil && q.entryAt(p).hasExecution() {
+		return place{}, askItself(id)
+	}
+	return p, err
+}
+
+// askItself refers to an operation's own workflow.
+func askItself(id string) error {
+	return &protocol.Refusal{
+		Type: protocol.ErrTypeOperationStarted, OperationID: id, WorkflowID: protocol.OperationWorkflowID(id),
+		Message: fmt.Sprintf("operation %q no longer queues: ask its own workflow %q", id, protocol.OperationWorkflowID(id)),
+	}
+}
+
+// placeOf finds an operation that waits, or says where it is instead.
+func (q *Queue) placeOf(id string) (place, error) {
 	byID := func(e Entry) bool { return e.Operation.ID == id }
 	for _, p := range []place{{tail: false}, {tail: true}} {
 		if p.at = slices.IndexFunc(*q.listOf(p), byID); p.at >= 0 {
@@ -217,10 +235,7 @@ func (q *Queue) waitingAt(id string) (place, error) {
 	case entry != nil && q.index()[id]:
 		return place{}, busy(fmt.Sprintf("operation %q is being put into a page: send the request again", id))
 	case entry != nil:
-		return place{}, &protocol.Refusal{
-			Type: protocol.ErrTypeOperationStarted, OperationID: id, WorkflowID: protocol.OperationWorkflowID(id),
-			Message: fmt.Sprintf("operation %q no longer queues: ask its own workflow %q", id, protocol.OperationWorkflowID(id)),
-		}
+		return place{}, askItself(id)
 	case len(q.Pages)+len(q.Doomed) > 0:
 		return place{}, pagedError{}
 	}

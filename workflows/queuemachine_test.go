@@ -159,7 +159,8 @@ func (x *machine) checkRefusal(t *rapid.T, id string, err error) {
 			return
 		}
 	}
-	if x.m.head != nil && x.m.head.ID == id || slices.ContainsFunc(x.m.ended, isID) {
+	ahead := x.m.waitingAt(id) >= 0 && x.m.hasExecution(id)
+	if x.m.head != nil && x.m.head.ID == id || slices.ContainsFunc(x.m.ended, isID) || ahead {
 		require.Equal(t, protocol.ErrTypeOperationStarted, refusal.Type)
 		require.Equal(t, protocol.OperationWorkflowID(id), refusal.WorkflowID)
 		return
@@ -174,7 +175,7 @@ func (x *machine) cancel(t *rapid.T) {
 	if isBusy(err) {
 		return
 	}
-	if at < 0 {
+	if at < 0 || x.m.hasExecution(id) {
 		x.checkRefusal(t, id, err)
 		return
 	}
@@ -199,7 +200,7 @@ func (x *machine) postpone(t *rapid.T) {
 	if isBusy(err) {
 		return
 	}
-	if at < 0 {
+	if at < 0 || x.m.hasExecution(id) {
 		x.checkRefusal(t, id, err)
 		return
 	}
@@ -274,7 +275,7 @@ func (x *machine) resume(t *rapid.T) {
 	switch {
 	case isBusy(err):
 		return
-	case at < 0:
+	case at < 0 || x.m.hasExecution(id):
 		x.checkRefusal(t, id, err)
 	case postponed:
 		require.NoError(t, err)

@@ -35,6 +35,8 @@ type model struct {
 	policy       protocol.Policy
 	over         []modelled // Failed or Canceled, so that they may run again
 	inPlace      int64      // reruns that took no new sequence
+
+	ahead map[string]Ahead // how far executions are that were started ahead
 }
 
 func (m *model) find(id string) (op modelled, found bool) {
@@ -49,6 +51,9 @@ func (m *model) find(id string) (op modelled, found bool) {
 	}
 	return modelled{}, false
 }
+
+// hasExecution says that the operation's own workflow is to be asked.
+func (m *model) hasExecution(id string) bool { return (Entry{Ahead: m.ahead[id]}).hasExecution() }
 
 func (m *model) submit(id, content string) {
 	before, found := m.find(id)
@@ -134,7 +139,12 @@ func (x *machine) check(t *rapid.T) {
 		}
 	}
 	all := x.all()
-	for i := 1; i < len(all); i++ {
+	for i, entry := range all {
+		require.Equal(t, m.ahead[entry.Operation.ID], entry.Ahead)
+		require.False(t, entry.Ahead == aheadStarted && entry.Operation.Data != nil, "its data is its execution's")
+		if i == 0 {
+			continue
+		}
 		require.Greater(t, all[i].Sequence, all[i-1].Sequence)
 	}
 	require.Equal(t, bytesIn(q.Waiting), q.tailBytes)
@@ -200,7 +210,7 @@ func (x *machine) checkAnswers(t *rapid.T) {
 			continue
 		}
 		require.Equal(t, at >= 0 || started, found.Found)
-		require.Equal(t, started, found.WorkflowID != "")
+		require.Equal(t, started || at >= 0 && m.hasExecution(op.ID), found.WorkflowID != "")
 		require.Equal(t, found.Found, found.Record != nil)
 		if found.Record != nil {
 			require.Equal(t, op.Sequence, found.Record.Sequence)
@@ -217,7 +227,7 @@ func TestQueueIsTheModels(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		x := &machine{
-			q: NewQueue(testToken, day), m: model{next: day.UnixMicro(), waiting: []modelled{}, ended: []modelled{}}, now: day,
+			q: NewQueue(testToken, day), m: model{next: day.UnixMicro(), waiting: []modelled{}, ended: []modelled{}, ahead: map[string]Ahead{}}, now: day,
 			pages: map[int64][]Entry{},
 		}
 		x.q.restored("a chain", testPageBytes)
@@ -238,6 +248,9 @@ func TestQueueIsTheModels(t *testing.T) {
 			"take head":     x.takeHead,
 			"complete head": x.completeHead,
 			"close ended":   x.closeEnded,
+			"look ahead":    x.lookAhead,
+			"know ahead":    x.knowAhead,
+			"close ahead":   x.closeAhead,
 			"hand over":     x.handOver,
 		})
 	})

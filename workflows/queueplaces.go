@@ -42,7 +42,7 @@ func (q *Queue) positionOf(p place) int {
 // other.
 func (q *Queue) positionByID(id string) int {
 	byID := func(e Entry) bool { return e.Operation.ID == id }
-	if p, err := q.waitingAt(id); err == nil {
+	if p, err := q.placeOf(id); err == nil {
 		return q.positionOf(p)
 	}
 	for i := range q.Pages {

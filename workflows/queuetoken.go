@@ -86,6 +86,9 @@ func (q *Queue) headFailed(head Entry, now time.Time) {
 // none.
 func (q *Queue) Rerun(r protocol.RerunRequest, updateID string, was protocol.ReadOperationReply, now time.Time) (protocol.Record, error) {
 	if entry := q.find(r.OperationID); entry != nil && entry.Verdict != nil && !was.Closed {
+		if entry.hasExecution() {
+			return protocol.Record{}, busy(fmt.Sprintf("operation %q is ending: send the request again", r.OperationID))
+		}
 		// It ended while it queued; that is known here before it has a record.
 		was = protocol.ReadOperationReply{Found: true, Closed: true, Status: entry.Verdict.Status, Operation: entry.Operation, N: entry.N}
 	}

@@ -23,6 +23,7 @@ func (q *Queue) record(entry Entry, position int, now time.Time) protocol.Record
 		r.ModifiedOn = &asked.On
 	}
 	r.Data = nil
+	r.Gated = position > 0 && entry.hasExecution()
 	postponed := entry.Operation.PostponeUntil != nil && entry.Operation.PostponeUntil.After(now)
 	switch {
 	case entry.Verdict != nil:
@@ -49,6 +50,7 @@ func (q *Queue) State(now time.Time) protocol.SerializerState {
 		NextSequence: q.NextSequence, Counts: q.Counts, Rejects: q.Rejects,
 		Hold: q.Hold, Failure: q.Failure, Policy: q.Policy, HeadSince: q.HeadSince, Recovered: q.Recovered,
 	}
+	state.Ahead, state.NextPosition = q.ahead()
 	if q.Head != nil {
 		head := q.record(*q.Head, 0, now)
 		state.Head = &head
@@ -157,7 +159,7 @@ func (q *Queue) Find(id string, now time.Time) protocol.FindReply {
 	}
 	reply.Found = true
 	position := q.positionByID(id)
-	if position == 0 {
+	if position == 0 || entry.hasExecution() {
 		reply.WorkflowID = protocol.OperationWorkflowID(id)
 	}
 	record := q.record(*entry, position, now)
@@ -180,7 +182,11 @@ func (q *Queue) Details(now time.Time) string {
 		fmt.Fprintf(&b, "**Head** %s\n\n", q.row(q.record(*q.Head, 0, now)))
 	}
 	q.writeHolds(&b)
-	fmt.Fprintf(&b, "**Queue** %d waiting\n\n", q.Len())
+	fmt.Fprintf(&b, "**Queue** %d waiting", q.Len())
+	if text := q.State(now).AheadText(); text != "" {
+		fmt.Fprintf(&b, ": %s", text)
+	}
+	b.WriteString("\n\n")
 	shown, _ := q.List(protocol.ListRequest{Limit: detailRows}, now) // the limit is a good one
 	for _, record := range shown.Operations {
 		fmt.Fprintf(&b, "%d. %s\n", record.Position, q.row(record))

@@ -159,6 +159,7 @@ type predecessor struct {
 type rebuiltChild struct {
 	id    string
 	ended bool // it only recorded an end
+	ahead bool // it was started ahead of its turn
 }
 
 // glanced is what the run's glance saw: when, which is the time of all that the
@@ -248,8 +249,11 @@ func (r *rebuild) readExecution(event *historypb.HistoryEvent) error {
 	case enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED:
 		a := event.GetChildWorkflowExecutionStartedEventAttributes()
 		r.pageStarted(a.GetInitiatedEventId(), a.GetWorkflowExecution().GetRunId())
+		r.aheadStarted(a.GetInitiatedEventId())
 	case enumspb.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_FAILED:
 		r.pageStarted(event.GetStartChildWorkflowExecutionFailedEventAttributes().GetInitiatedEventId(), "")
+	case enumspb.EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED:
+		r.turnGiven(event.GetSignalExternalWorkflowExecutionInitiatedEventAttributes())
 	case enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED:
 		r.closed(event.GetChildWorkflowExecutionCompletedEventAttributes().GetInitiatedEventId(), protocol.Succeeded)
 	case enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_FAILED:
@@ -380,6 +384,7 @@ func (r *rebuild) begin() {
 		r.queue, r.answers, r.refused = before.Queue, before.Answers, before.Refused
 		r.queue.restored(r.chain, r.settings.PageBytes)
 		r.queue.restrict(r.settings.Restricted)
+		r.queue.leaveAhead(!r.settings.knowsAhead())
 		return
 	}
 	token, refused, _ := tokenOf(r.workflowID, r.input)

@@ -28,7 +28,13 @@ func (r *rebuild) started(event *historypb.HistoryEvent) error {
 		r.children[event.GetEventId()] = rebuiltChild{id: id, ended: true}
 		return nil
 	}
-	at, err := r.queue.waitingAt(id)
+	var start OperationStart
+	if payload := rawPayload(a.GetInput(), 1).Payload(); payload != nil && json.Unmarshal(payload.GetData(), &start) == nil && start.Gated {
+		r.queue.markAhead(id)
+		r.children[event.GetEventId()] = rebuiltChild{id: id, ahead: true}
+		return nil
+	}
+	at, err := r.queue.placeOf(id)
 	if r.queue.Head != nil && r.queue.Head.Operation.ID == id {
 		err = nil // started once more, since nothing had its id after all
 	} else if err == nil {
@@ -50,7 +56,12 @@ func (r *rebuild) closed(initiated int64, status protocol.StatusCode) {
 // that only record an end too.
 func (r *rebuild) looked(id string, answer converter.RawValue) error {
 	var seen protocol.AwaitReply
-	if err := json.Unmarshal(answer.Payload().GetData(), &seen); err != nil || r.queue.Head == nil || r.queue.Head.Operation.ID != id {
+	err := json.Unmarshal(answer.Payload().GetData(), &seen)
+	if ahead := r.queue.findAhead(id); err == nil && ahead != nil && ahead.Ahead == aheadStarting {
+		r.queue.AheadSeen(id, seen, r.last)
+		return nil
+	}
+	if err != nil || r.queue.Head == nil || r.queue.Head.Operation.ID != id {
 		return err
 	}
 	ours := seen.Token == r.queue.Token && seen.Sequence == r.queue.Head.Sequence
@@ -69,5 +80,26 @@ func (r *rebuild) ended(e rebuiltEnd) {
 		r.queue.EndedClosed(e.child.id, e.end, e.at)
 	case r.queue.Head != nil && r.queue.Head.Operation.ID == e.child.id:
 		r.queue.HeadCompleted(e.end, e.at)
+	case e.child.ahead && !r.queue.AheadClosed(e.child.id, e.end, e.at):
+		r.queue.EndedClosed(e.child.id, e.end, e.at) // where it ended in the queue; else its turn tells
+	}
+}
+
+// aheadStarted notes that an execution that was started ahead is there.
+func (r *rebuild) aheadStarted(initiated int64) {
+	if child := r.children[initiated]; child.ahead {
+		r.queue.AheadStarted(child.id)
+	}
+}
+
+// turnGiven makes an operation the head that was started ahead. One that was told of
+// its end in the queue has left it.
+func (r *rebuild) turnGiven(a *historypb.SignalExternalWorkflowExecutionInitiatedEventAttributes) {
+	id, ok := protocol.OperationID(a.GetWorkflowExecution().GetWorkflowId())
+	if !ok || a.GetSignalName() != protocol.TurnSignalName || r.queue.Head != nil {
+		return
+	}
+	if at, err := r.queue.placeOf(id); err == nil {
+		r.queue.makeHead(at, r.task)
 	}
 }

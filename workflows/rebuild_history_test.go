@@ -40,6 +40,7 @@ type historyWriter struct {
 type writtenEntry struct {
 	operation protocol.Operation
 	start     OperationStart
+	ahead     int64 // its execution that was started before its turn
 }
 
 func drawHistory(t *rapid.T) []*historypb.HistoryEvent {
@@ -132,6 +133,9 @@ func (w *historyWriter) closeOne() {
 	slices.Sort(open)
 	initiated := rapid.SampledFrom(open).Draw(w.T, "closes")
 	delete(w.running, initiated)
+	if w.closeAhead(initiated) {
+		return
+	}
 	if initiated == w.head {
 		w.head = 0
 		if w.failed = rapid.Bool().Draw(w.T, "fails"); w.failed {
@@ -148,6 +152,21 @@ func (w *historyWriter) closeOne() {
 			ChildWorkflowExecutionCompletedEventAttributes: &historypb.ChildWorkflowExecutionCompletedEventAttributes{InitiatedEventId: initiated},
 		}
 	})
+}
+
+// closeAhead ends an execution that waits for its turn, as it is cancelled.
+func (w *historyWriter) closeAhead(initiated int64) bool {
+	at := slices.IndexFunc(w.waiting, func(e writtenEntry) bool { return e.ahead == initiated })
+	if at < 0 {
+		return false
+	}
+	w.waiting = slices.Delete(w.waiting, at, at+1)
+	w.write(enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_CANCELED, func(e *historypb.HistoryEvent) {
+		e.Attributes = &historypb.HistoryEvent_ChildWorkflowExecutionCanceledEventAttributes{
+			ChildWorkflowExecutionCanceledEventAttributes: &historypb.ChildWorkflowExecutionCanceledEventAttributes{InitiatedEventId: initiated},
+		}
+	})
+	return true
 }
 
 // task is one workflow task: it takes in, answers updates before or after it
@@ -181,14 +200,54 @@ func (w *historyWriter) task() {
 	if w.head == 0 && len(w.waiting) > 0 && !w.stands {
 		entry := w.waiting[0]
 		w.waiting = w.waiting[1:]
-		w.head = w.start(entry)
+		if w.head = entry.ahead; entry.ahead != 0 {
+			w.turn(entry, protocol.Turn{})
+		} else {
+			w.head = w.start(entry)
+		}
 	}
 	w.updates(read)
 	for _, entry := range w.ended {
+		if entry.ahead != 0 {
+			w.turn(entry, protocol.Turn{Canceled: true})
+			continue
+		}
 		entry.start.Verdict = &Verdict{Status: protocol.Canceled}
 		w.start(entry)
 	}
 	w.ended = nil
+	if w.head != 0 || w.stands {
+		w.lookAhead()
+	}
+}
+
+// lookAhead starts some of the first that wait before their turn.
+func (w *historyWriter) lookAhead() {
+	for at := range w.waiting[:min(len(w.waiting), rapid.IntRange(0, 3).Draw(w.T, "ahead"))] {
+		entry := &w.waiting[at]
+		if entry.ahead != 0 {
+			continue
+		}
+		entry.start.Gated = true
+		entry.ahead = w.start(*entry)
+		w.write(enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED, func(e *historypb.HistoryEvent) {
+			e.Attributes = &historypb.HistoryEvent_ChildWorkflowExecutionStartedEventAttributes{
+				ChildWorkflowExecutionStartedEventAttributes: &historypb.ChildWorkflowExecutionStartedEventAttributes{InitiatedEventId: entry.ahead},
+			}
+		})
+	}
+}
+
+// turn tells one that was started before its turn.
+func (w *historyWriter) turn(entry writtenEntry, turn protocol.Turn) {
+	w.write(enumspb.EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED, func(e *historypb.HistoryEvent) {
+		e.Attributes = &historypb.HistoryEvent_SignalExternalWorkflowExecutionInitiatedEventAttributes{
+			SignalExternalWorkflowExecutionInitiatedEventAttributes: &historypb.SignalExternalWorkflowExecutionInitiatedEventAttributes{
+				WorkflowExecution: &commonpb.WorkflowExecution{WorkflowId: protocol.OperationWorkflowID(entry.operation.ID)},
+				SignalName:        protocol.TurnSignalName, Input: w.payloads(turn),
+			},
+		}
+	})
 }
 
 func (w *historyWriter) start(entry writtenEntry) int64 {
@@ -209,6 +268,9 @@ func (w *historyWriter) updates(now time.Time) {
 	for n := rapid.IntRange(0, 2).Draw(w.T, "updates"); n > 0 && len(w.waiting) > 0; n-- {
 		at := rapid.IntRange(0, len(w.waiting)-1).Draw(w.T, "target")
 		entry := w.waiting[at]
+		if entry.ahead != 0 {
+			continue // its own workflow is asked
+		}
 		if rapid.Bool().Draw(w.T, "cancels") {
 			w.update(protocol.CancelUpdateName, protocol.ActionRequest{OperationID: entry.operation.ID})
 			w.waiting = slices.Delete(w.waiting, at, at+1)

@@ -31,6 +31,9 @@ type reading struct {
 	failure       string // the operation whose failure holds the token
 	justFailed    string // the head, as the next task will see
 
+	// ahead were started before their turn; gone have had it since, or ended.
+	ahead, gone map[string]bool
+
 	initiated map[int64]string // executions by their event
 	looks     map[int64]string // engine looks by theirs
 	updates   map[int64]*historypb.WorkflowExecutionUpdateAcceptedEventAttributes
@@ -48,7 +51,7 @@ type readStart struct {
 func read(t require.TestingT, events []*historypb.HistoryEvent) *reading {
 	r := &reading{
 		names: map[string]string{}, tasks: map[time.Time]bool{}, started: map[string]*readStart{}, cancelled: map[string]bool{}, kept: map[string]bool{}, postponements: map[string]int{},
-		initiated: map[int64]string{}, looks: map[int64]string{}, reruns: map[int64]protocol.RerunRequest{},
+		ahead: map[string]bool{}, gone: map[string]bool{}, initiated: map[int64]string{}, looks: map[int64]string{}, reruns: map[int64]protocol.RerunRequest{},
 		updates: map[int64]*historypb.WorkflowExecutionUpdateAcceptedEventAttributes{},
 	}
 	for _, e := range events {
@@ -73,6 +76,8 @@ func (r *reading) event(t require.TestingT, e *historypb.HistoryEvent) {
 		r.cancelAll()
 	case enumspb.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED:
 		r.initiate(t, e)
+	case enumspb.EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED:
+		r.turn(t, e.GetSignalExternalWorkflowExecutionInitiatedEventAttributes())
 	case enumspb.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
 		r.scheduled(t, e)
 	case enumspb.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
@@ -153,10 +158,26 @@ func (r *reading) submitted(data []byte) {
 	r.accepted = append(r.accepted, one.ID)
 }
 
+// left says that the operation no longer waits for its turn.
+func (r *reading) left(id string) bool { return r.gone[id] || r.started[id] != nil && !r.ahead[id] }
+
+// turn is that of one that was started ahead, or its end in the queue.
+func (r *reading) turn(t require.TestingT, a *historypb.SignalExternalWorkflowExecutionInitiatedEventAttributes) {
+	if a.GetSignalName() != protocol.TurnSignalName {
+		return
+	}
+	var told protocol.Turn
+	require.NoError(t, json.Unmarshal(a.GetInput().GetPayloads()[0].GetData(), &told))
+	id, _ := protocol.OperationID(a.GetWorkflowExecution().GetWorkflowId())
+	if r.gone[id] = true; !told.Canceled {
+		r.head = id
+	}
+}
+
 // queued are those that were accepted, have not been started and not ended.
 func (r *reading) queued() (ids []string) {
 	for _, id := range r.accepted {
-		if r.started[id] == nil && !r.cancelled[id] {
+		if !r.left(id) && !r.cancelled[id] {
 			ids = append(ids, id)
 		}
 	}
@@ -231,7 +252,7 @@ func (r *reading) initiate(t require.TestingT, e *historypb.HistoryEvent) {
 			r.names[placeholder], r.accepted[at] = id, id
 		}
 	}
-	if start.Verdict == nil {
+	if r.ahead[id] = start.Gated; start.Verdict == nil && !start.Gated {
 		r.head = id
 	}
 }
@@ -303,5 +324,7 @@ func (r *reading) executionClosed(e *historypb.HistoryEvent) {
 		if e.GetEventType() == enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_FAILED {
 			r.justFailed = id
 		}
+	} else if id != "" {
+		r.gone[id] = true
 	}
 }

@@ -105,7 +105,7 @@ func requireQueued(t require.TestingT, whole, wanted *reading, queue *Queue, at 
 		waiting = append(waiting, entry.Operation.ID)
 	}
 	for _, entry := range queue.Ended {
-		if wanted.started[entry.Operation.ID] == nil { // else it is about to be forgotten
+		if !wanted.left(entry.Operation.ID) { // else it is about to be forgotten
 			ended = append(ended, entry.Operation.ID)
 		}
 	}
@@ -115,7 +115,7 @@ func requireQueued(t require.TestingT, whole, wanted *reading, queue *Queue, at 
 			id = name
 		}
 		switch {
-		case wanted.started[id] != nil:
+		case wanted.left(id):
 		case wanted.cancelled[id]:
 			wantedEnded = append(wantedEnded, id)
 		default:

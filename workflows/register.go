@@ -40,6 +40,10 @@ type Options struct {
 	// PageBytes is how much of a long queue one page holds; default 64 KiB, at most
 	// 128 KiB. Smaller ones are for tests.
 	PageBytes int
+	// LookAhead has the next operations of a token that stands still be started ahead,
+	// to be seen and acted on as others are. Workers of v0.1.0 do not know it: set it
+	// once none is left.
+	LookAhead LookAhead
 	// RunLocally runs one attempt of a type with catalogue.ExecutionLocal in this
 	// process, given the name of its activity: activities.Local of the handlers that
 	// the same worker has. The error of one that it does not have is an application
@@ -61,6 +65,7 @@ func (o Options) withDefaults() Options {
 	if o.PageBytes <= 0 || o.PageBytes > maxPageBytes {
 		o.PageBytes = defaultPageBytes
 	}
+	o.LookAhead = o.LookAhead.withDefaults()
 	return o
 }
 

@@ -44,6 +44,18 @@ func TestRecordedShapesOfTheCatalogueHaveWhatTheyAreFor(t *testing.T) {
 		has(name, enumspb.EVENT_TYPE_ACTIVITY_TASK_COMPLETED, nil)
 	}
 	has("operation-local-again", enumspb.EVENT_TYPE_WORKFLOW_TASK_FAILED, nil)
+	turn := func(e *historypb.HistoryEvent) bool {
+		return e.GetSignalExternalWorkflowExecutionInitiatedEventAttributes().GetSignalName() == protocol.TurnSignalName
+	}
+	turned := func(e *historypb.HistoryEvent) bool {
+		return e.GetWorkflowExecutionSignaledEventAttributes().GetSignalName() == protocol.TurnSignalName
+	}
+	for _, name := range []string{"serializer-ahead", "serializer-ahead-runs-2", "serializer-ahead-cancel-all"} {
+		has(name, enumspb.EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED, turn)
+	}
+	has("serializer-ahead", enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_CANCELED, nil)
+	has("serializer-ahead-operation", enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED, turned)
+	has("serializer-ahead-cancel-all-operation", enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED, nil)
 	has("event", enumspb.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED, func(e *historypb.HistoryEvent) bool {
 		return isScheduled(e, protocol.SubmitForEventActivity)
 	})

@@ -38,6 +38,7 @@ type serializer struct {
 
 	head      *child
 	ended     []*child          // executions that only record an end
+	ahead     lookingAhead      // executions that wait for their turn
 	recurring []*recurringStart // recurring operations that the engine is starting
 	cancelled bool              // the cancellation of this run was handled
 	changed   bool              // an update changed something
@@ -61,11 +62,18 @@ type carried struct {
 	Predecessor protocol.Predecessor `json:"predecessor"`
 	// HeadInDoubt says that the execution with the head's id may be another's.
 	HeadInDoubt bool `json:"headInDoubt,omitempty"`
-	// CancelHead says that the head is still to be asked to cancel itself.
+	// CancelHead says that the head is still to be asked to cancel itself, TurnHead
+	// that it is still to be given its turn.
 	CancelHead bool `json:"cancelHead,omitempty"`
+	TurnHead   bool `json:"turnHead,omitempty"`
 	// FreedOn is when the head before ended, where the next is about to start.
 	FreedOn *time.Time `json:"freedOn,omitempty"`
 }
+
+// askedOfHead is what the head is still to be told.
+type askedOfHead struct{ Cancel, Turn bool }
+
+func (c carried) askedOfHead() askedOfHead { return askedOfHead{c.CancelHead, c.TurnHead} }
 
 // settings are the worker's options as this run recorded them.
 type settings struct {
@@ -80,13 +88,26 @@ type settings struct {
 	AttributeNames protocol.AttributeNames `json:"attributeNames,omitempty"`
 	// Restricted are the types whose operations may not be cancelled.
 	Restricted []restrictedType `json:"restricted,omitempty"`
+	// LookAhead is absent where nothing is started ahead, as before there was any.
+	LookAhead *LookAhead `json:"lookAhead,omitempty"`
+	// KnowsAhead says that the run began on a worker that knows what was started ahead:
+	// one of v0.1.0 leaves the marks of entries out, and so does whoever goes on with
+	// its run.
+	KnowsAhead bool `json:"knowsAhead,omitempty"`
 }
 
+func (s settings) knowsAhead() bool { return s.KnowsAhead || s.LookAhead != nil }
+
 func settingsOf(o Options, c *catalogue.Catalogue) settings {
-	return settings{
+	recorded := settings{
 		SearchAttributes: o.SearchAttributes, Linger: o.Linger, MaxRunEvents: o.MaxRunEvents, MaxRunSignals: o.MaxRunSignals,
 		NoLookBack: o.NoLookBack, LookLocally: o.NothingBefore != nil, PageBytes: o.PageBytes, Restricted: restrictedTypes(c), AttributeNames: o.AttributeNames,
+		KnowsAhead: true,
 	}
+	if o.LookAhead.Window > 0 {
+		recorded.LookAhead = &o.LookAhead
+	}
+	return recorded
 }
 
 const (
@@ -122,12 +143,12 @@ func (d *definitions) newSerializer(root workflow.Context, input, state converte
 	s.hints = workflow.GetSignalChannelWithOptions(ctx, protocol.OperationClosedSignalName, workflow.SignalChannelOptions{
 		Description: "An operation of this token is about to close",
 	})
-	doubt, cancel := s.restore(input, state)
+	doubt, asked := s.restore(input, state)
 	if err := s.recordSettings(); err != nil {
 		return nil, err
 	}
 	s.queue.Counts.Runs++
-	s.adoptHead(doubt, cancel)
+	s.adoptHead(doubt, asked)
 	s.lookingBack = s.mustLookBack() // an update that has waited runs as soon as its handler is set
 	s.glance = s.beginGlance()
 	s.reset = s.resetNoticed() // local activities are told apart by how many were begun before
@@ -135,8 +156,8 @@ func (d *definitions) newSerializer(root workflow.Context, input, state converte
 }
 
 // restore takes over from the run before, or begins a chain of runs. It says
-// whether the head that was carried over is in doubt, and is to be cancelled.
-func (s *serializer) restore(input, state converter.RawValue) (headInDoubt, cancelHead bool) {
+// whether the head that was carried over is in doubt, and what it is to be told.
+func (s *serializer) restore(input, state converter.RawValue) (headInDoubt bool, asked askedOfHead) {
 	info := workflow.GetInfo(s.ctx)
 	if info.ContinuedExecutionRunID != "" && state.Payload() != nil {
 		var before carried
@@ -147,7 +168,7 @@ func (s *serializer) restore(input, state converter.RawValue) (headInDoubt, canc
 		}
 		s.queue, s.answers, s.refused = before.Queue, before.Answers, before.Refused
 		s.predecessor, s.freedOn, s.reported = before.Predecessor, before.FreedOn, before.Queue.Counts
-		return before.HeadInDoubt, before.CancelHead
+		return before.HeadInDoubt, before.askedOfHead()
 	}
 	s.predecessor.Look = protocol.PredecessorNone
 	token, refused, warning := tokenOf(info.WorkflowExecution.ID, input)
@@ -157,7 +178,7 @@ func (s *serializer) restore(input, state converter.RawValue) (headInDoubt, canc
 			s.queue.Reject(protocol.ErrTypeInvalidOperation, "", problem, s.startedOn)
 		}
 	}
-	return false, false
+	return false, askedOfHead{}
 }
 
 // recordSettings fixes for this run what the worker was configured with, and
@@ -171,6 +192,7 @@ func (s *serializer) recordSettings() error {
 	}
 	s.queue.restored(workflow.GetInfo(s.ctx).FirstRunID, s.settings.PageBytes)
 	s.queue.restrict(s.settings.Restricted)
+	s.queue.leaveAhead(!s.settings.knowsAhead())
 	if !s.settings.SearchAttributes || s.refused != "" || s.isLabelled() {
 		return nil
 	}
@@ -206,6 +228,8 @@ func (s *serializer) run() error {
 		s.turnPages()
 		s.startHead()
 		s.startEnded()
+		s.giveTurns()
+		s.lookAhead()
 		s.startRecurring()
 		s.tellHead()
 		s.hold.arm(s)
@@ -248,10 +272,10 @@ func (s *serializer) hasWork() bool {
 	if s.idle.fired() || s.hold.fired(s) || s.mustTell() || s.pages.hasNews() {
 		return true
 	}
-	if s.head != nil && s.head.hasNews() || s.mustSpawn() || s.recurringNews() {
+	if s.head != nil && (s.head.hasNews() || s.mustTurn(s.head)) || slices.ContainsFunc(s.ended, s.mustTurn) || s.mustSpawn() || s.recurringNews() {
 		return true
 	}
-	return s.hints.Len() > 0 || slices.ContainsFunc(s.ended, (*child).hasNews)
+	return s.hints.Len() > 0 || s.ahead.hasNews() || slices.ContainsFunc(s.ended, (*child).hasNews)
 }
 
 func (s *serializer) mustCancel() bool {
@@ -367,6 +391,7 @@ func (s *serializer) continueAsNew() error {
 			Queue: s.queue, Answers: s.answers, Refused: s.refused, Predecessor: s.predecessor,
 			HeadInDoubt: s.head != nil && s.head.adopted != nil && s.head.inDoubt(),
 			CancelHead:  s.head != nil && s.head.wantCancel,
+			TurnHead:    s.head != nil && s.head.wantTurn,
 			FreedOn:     s.freedOn,
 		})
 }

@@ -92,13 +92,17 @@ func (p *simPolicy) change(to simPolicy) {
 // updateQueued is the serializer's answer about an operation of its own.
 func (m *simModel) updateQueued(e simEvent, answer string) error {
 	entry := m.find(e.target)
+	ahead := entry != nil && m.aheadOf(entry.id) == entry
 	switch {
 	case entry == nil:
 		m.note(nil, e)
 		return requireAnswer(answer, simNotFound)
-	case entry == m.head:
+	case entry == m.head, ahead && entry.repeats == nil:
 		return requireAnswer(answer, simStarted)
-	case entry.started && entry.ended == m.now && answer == simStarted:
+	case ahead && answer == simStarted:
+		return nil // it is not known yet that its id is another's
+	case ahead: // its id is another's: it queues as others do
+	case entry.started && (entry.ended == m.now || entry.mustCancel) && answer == simStarted:
 		return nil // it may not know yet
 	case entry.started && entry.status == protocol.Canceled && answer == simRefused:
 		return nil // a page still knows that it was cancelled
@@ -183,6 +187,8 @@ func (m *simModel) updateRerun(e simEvent, l simLogged) error {
 	state := was.state(m.now)
 	justEnded := state.Terminal() && was.ended == m.now
 	switch {
+	case (justEnded || was.mustCancel) && was.ahead && l.answer == simBusy:
+		return nil // its execution is told
 	case justEnded && l.answer == simRefused, justEnded && l.answer == simNotFound:
 		return nil // it had not when it was read
 	case entry != nil && entry == m.head && was.closed:

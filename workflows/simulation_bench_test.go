@@ -88,7 +88,10 @@ func newSimBench(script simScript) *simBench {
 	if err != nil {
 		panic(err)
 	}
-	Register(b, cat, Options{MaxRunSignals: script.maxRunSignals, Linger: script.linger, MaxRunEvents: longHistory, PageBytes: script.pageBytes})
+	Register(b, cat, Options{
+		MaxRunSignals: script.maxRunSignals, Linger: script.linger, MaxRunEvents: longHistory, PageBytes: script.pageBytes,
+		LookAhead: LookAhead{Window: script.window, After: simStandsAfter},
+	})
 	return b
 }
 

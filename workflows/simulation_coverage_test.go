@@ -143,10 +143,10 @@ func (m *simModel) noteAll(action simAction) {
 
 // simCoverage counts what the scripts brought about.
 type simCoverage struct {
-	mu                                                    sync.Mutex
-	hit                                                   map[simPair]int
-	seeds, runs, chains, adopted, pages, renewed, started int
-	locals                                                int
+	mu                                                           sync.Mutex
+	hit                                                          map[simPair]int
+	seeds, runs, chains, adopted, pages, renewed, started, ahead int
+	locals                                                       int
 }
 
 func (c *simCoverage) add(m *simModel, b *simBench) {
@@ -158,6 +158,7 @@ func (c *simCoverage) add(m *simModel, b *simBench) {
 	c.renewed += b.seen.renewed
 	c.started += b.seen.calls
 	c.locals += b.seen.locals
+	c.ahead += m.aheadStarts
 	c.chains += len(b.seen.states)
 	for _, state := range b.seen.states {
 		c.runs += int(state.Counts.Runs)
@@ -169,8 +170,8 @@ func (c *simCoverage) add(m *simModel, b *simBench) {
 
 // report prints the coverage, and fails for a pair that was never hit.
 func (c *simCoverage) report(t *testing.T) {
-	t.Logf("%d seeds: %d chains, %d runs, %d heads adopted, %d pages, %d handlers called, %d of them locally, %d operations continued as new",
-		c.seeds, c.chains, c.runs, c.adopted, c.pages, c.started, c.locals, c.renewed)
+	t.Logf("%d seeds: %d chains, %d runs, %d heads adopted, %d pages, %d handlers called, %d of them locally, %d operations continued as new, %d started ahead",
+		c.seeds, c.chains, c.runs, c.adopted, c.pages, c.started, c.locals, c.renewed, c.ahead)
 	require.True(t, c.locals > 0 || c.seeds < 100, "no attempt was local")
 	missed := append(c.table(t, simStates, simActions), c.table(t, simTokenStates, simTokenActions)...)
 	if c.seeds >= 1000 {

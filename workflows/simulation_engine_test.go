@@ -78,6 +78,7 @@ func (b *simBench) look(id string) (reply protocol.AwaitReply) {
 	reply.Token, _ = o.memo[protocol.TokenMemo].(string)
 	reply.Sequence, _ = o.memo[protocol.SequenceMemo].(int64)
 	reply.ContentHash, _ = o.memo[protocol.ContentHashMemo].(string)
+	reply.Gated, _ = o.memo[protocol.GatedMemo].(bool)
 	return reply
 }
 

@@ -49,7 +49,7 @@ func (m *simModel) see(script simScript, l simLogged) error {
 			return fmt.Errorf("it is of %s", e.at)
 		}
 		return m.happen(e, l)
-	case simChainBegins, simRunEnds, simChainEnds, simStarts, simNotes:
+	case simChainBegins, simRunEnds, simChainEnds, simStarts, simNotes, simTurns:
 		return m.seeSerializer(l)
 	}
 	e := m.executions[l.id]
@@ -75,11 +75,16 @@ func (m *simModel) seeSerializer(l simLogged) error {
 		m.chain = nil
 	case simStarts:
 		return m.seeStart(l)
+	case simTurns:
+		return m.seeTurn(l)
 	case simNotes:
 		if h := m.head; h != nil && h.id == l.id && (h.closed || h.repeats != nil) {
 			m.completed()
 		} else if h != nil && h.id == l.id && l.ends {
 			return fmt.Errorf("it is %s", h.state(m.now))
+		} else if e := m.aheadOf(l.id); e != nil && e.repeats == nil && e.closed && l.ends {
+			m.waiting = slices.DeleteFunc(m.waiting, func(other *simEntry) bool { return other == e })
+			m.count(e)
 		}
 	}
 	return nil
@@ -87,6 +92,9 @@ func (m *simModel) seeSerializer(l simLogged) error {
 
 // seeStart: the head, in its turn, or what ended in the queue, in that order.
 func (m *simModel) seeStart(l simLogged) error {
+	if l.gated {
+		return m.seeAhead(l)
+	}
 	if !l.ends {
 		if !m.mayStart() || len(m.waiting) == 0 {
 			return fmt.Errorf("nothing may start")
@@ -103,7 +111,10 @@ func (m *simModel) seeStart(l simLogged) error {
 			m.count(e)
 			return nil
 		case e.repeats != nil && e.id == l.id:
-			return nil // once more, by the next run
+			if !e.counted { // else once more, by the next run
+				m.count(e)
+			}
+			return nil
 		}
 	}
 	return fmt.Errorf("it has not ended")
@@ -205,6 +216,8 @@ func (m *simModel) seeCall(e *simEntry, l simLogged) error {
 
 func (m *simModel) seeClose(e *simEntry, l simLogged) error {
 	switch waits := e.status.State() != protocol.Locked && !e.status.Terminal(); {
+	case waits && e.ahead && e.mustCancel:
+		m.takeCancel(e)
 	case waits && e.plan.UnknownType:
 		e.end(protocol.Failed, m.now)
 	case waits && e.mustCancel:

@@ -104,7 +104,7 @@ func (o *simOutbound) ExecuteChildWorkflow(ctx workflow.Context, name string, ar
 		return o.Next.ExecuteChildWorkflow(ctx, name, args...)
 	}
 	start := args[1].(OperationStart)
-	o.bench.log(simLogged{kind: simStarts, id: id, sequence: start.Sequence, ends: start.Verdict != nil})
+	o.bench.log(simLogged{kind: simStarts, id: id, sequence: start.Sequence, ends: start.Verdict != nil, gated: start.Gated})
 	execution := o.bench.execution(id)
 	if execution.memo == nil {
 		execution.memo, execution.submitted, execution.n = options.Memo, args[0].(protocol.Operation), start.N
@@ -127,7 +127,21 @@ func (o *simOutbound) SignalExternalWorkflow(ctx workflow.Context, workflowID, r
 		_ = workflow.Await(ctx, func() bool { return b.begun || !b.isServing() })
 		b.reporting = slices.DeleteFunc(b.reporting, func(waits string) bool { return waits == id })
 	}
+	if turn, ok := arg.(protocol.Turn); ok {
+		id, _ := protocol.OperationID(workflowID)
+		b.log(simLogged{kind: simTurns, id: id, ends: turn.Canceled})
+		if b.execution(id).closed {
+			return hasClosed(ctx)
+		}
+	}
 	return o.Next.SignalExternalWorkflow(ctx, workflowID, runID, name, arg)
+}
+
+// hasClosed is the answer of a server about an execution that has closed.
+func hasClosed(ctx workflow.Context) workflow.Future {
+	future, settable := workflow.NewFuture(ctx)
+	settable.SetError(errors.New("it has closed"))
+	return future
 }
 
 // RequestCancelExternalWorkflow fails for an execution that has closed, as on a
@@ -137,7 +151,5 @@ func (o *simOutbound) RequestCancelExternalWorkflow(ctx workflow.Context, workfl
 	if !o.bench.execution(id).closed {
 		return o.Next.RequestCancelExternalWorkflow(ctx, workflowID, runID)
 	}
-	future, settable := workflow.NewFuture(ctx)
-	settable.SetError(errors.New("it has closed"))
-	return future
+	return hasClosed(ctx)
 }

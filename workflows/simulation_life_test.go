@@ -20,6 +20,8 @@ type simEntry struct {
 	begun   bool // its own workflow has
 	told    bool // that its token is held
 	closed  bool
+	ahead   bool // it was started, and waits for its turn
+	counted bool
 
 	status   protocol.StatusCode // once it is begun, or has ended
 	reason   protocol.SuspendReason

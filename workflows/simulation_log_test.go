@@ -19,6 +19,7 @@ const (
 	simTaken       simKind = "taken"     // a hold, which is answered later
 	simAnswered    simKind = "answered"  // an update, here or by the operation's own workflow
 	simStarts      simKind = "starts"    // it commands an execution
+	simTurns       simKind = "turns"     // it tells an execution that was started ahead
 	simNotes       simKind = "notes"     // it takes note of an execution's end
 
 	// Of an operation's own workflow.
@@ -43,6 +44,7 @@ type simLogged struct {
 	id          string // of an operation; of a rerun the new one's
 	sequence    int64
 	ends        bool // the execution only records an end
+	gated       bool // it waits for its turn
 	n           int64
 	checkpoint  string
 	held        bool
@@ -58,8 +60,8 @@ func (l simLogged) String() string {
 		return fmt.Sprintf("%s: event %d", line, l.event)
 	case simAnswered:
 		return fmt.Sprintf("%s: event %d, %s (by its own workflow: %v)", line, l.event, l.answer, l.toOperation)
-	case simStarts, simNotes:
-		return fmt.Sprintf("%s: %d, an end: %v", line, l.sequence, l.ends)
+	case simStarts, simNotes, simTurns:
+		return fmt.Sprintf("%s: %d, an end: %v, ahead: %v", line, l.sequence, l.ends, l.gated)
 	case simTold:
 		return fmt.Sprintf("%s: held: %v", line, l.held)
 	case simCalls, simReports:

@@ -16,14 +16,18 @@ type simModel struct {
 	all     []*simEntry // accepted, in order
 	waiting []*simEntry
 	head    *simEntry
-	chain   *simChain // nil while no serializer runs
-	chains  []*simChain
+	// headSince is since when it has been, and headUntil until when it was postponed
+	// then.
+	headSince, headUntil time.Duration
+	chain                *simChain // nil while no serializer runs
+	chains               []*simChain
 	// executions are the operations that have, or will have, one of their own,
 	// over all chains: the protection against a repeat that outlives a chain.
 	executions map[string]*simEntry
 	live       []*simEntry // those that have not closed
 	// calls are what was called, in order.
-	calls []*simEntry
+	calls               []*simEntry
+	window, aheadStarts int
 	// hit counts what was asked of operations and the token in which state.
 	hit map[simPair]int
 }
@@ -100,7 +104,8 @@ func (m *simModel) due() (due []simDue) {
 		}
 	}
 	for _, e := range m.live {
-		add(e.status.Terminal() || e.begun && e.plan.UnknownType, m.now, "the close", e)
+		add(e.status.Terminal() || e.begun && !e.ahead && e.plan.UnknownType, m.now, "the close", e)
+		add(e != m.head && e.mustCancel, m.now, "the end in the queue", e)
 		add(e.mustAsk, m.now, "the request to stop", e)
 		add(e.returned, m.now, "the conclusion", e)
 		add(e.status == protocol.Canceling, e.cancelled+seconds(simCancelTimeout.Seconds()), "the end by force", e)
@@ -153,7 +158,8 @@ func (m *simModel) touch() {
 func (m *simModel) start() *simEntry {
 	e := m.waiting[0]
 	m.waiting = m.waiting[1:]
-	m.head = e
+	m.head, m.headSince, m.headUntil = e, m.now, e.until
+	e.ahead = false
 	return e
 }
 
@@ -185,6 +191,7 @@ func (m *simModel) completed() {
 
 // count gives an operation its one terminal state (SPEC 2.1).
 func (m *simModel) count(e *simEntry) {
+	e.counted = true
 	switch counts := &m.chain.counts; {
 	case e.repeats != nil && e.repeats.simOperation == e.simOperation:
 		counts.Duplicates++
@@ -262,7 +269,12 @@ func (m *simModel) cancelQueued(e *simEntry) {
 	at := slices.Index(m.waiting, e)
 	m.waiting = slices.Delete(m.waiting, at, at+1)
 	e.started = true
-	e.end(protocol.Canceled, m.now)
+	if !e.ahead || e.repeats != nil {
+		e.end(protocol.Canceled, m.now)
+		return
+	}
+	m.count(e) // its own execution is told, and records it
+	e.mustCancel = !e.status.Terminal()
 }
 
 func (m *simModel) cancelWaiting() {

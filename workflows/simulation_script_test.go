@@ -17,6 +17,7 @@ type simScript struct {
 	pageBytes     int // small ones, so that most queues cross pages
 	maxRunCalls   int // how often an operation's handler is called in one run
 	linger        time.Duration
+	window        int // how many operations are started ahead
 	events        []simEvent
 }
 
@@ -152,6 +153,7 @@ const (
 	simMaxAttempts   = 4
 	simFirstRetry    = simGrid + 10_001*time.Millisecond // it doubles
 	simUncounted     = simGrid + 20_003*time.Millisecond // before a retry that does not count
+	simStandsAfter   = 2003 * time.Millisecond           // a head does
 	simCancelTimeout = 2*simGrid + 30_011*time.Millisecond
 )
 

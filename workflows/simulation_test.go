@@ -77,6 +77,7 @@ func simulate(t *rapid.T, c *simCoverage) {
 	logScript(t, script, b.seen)
 	require.Empty(t, b.seen.lost, "an execution that is not started when its parent closes never starts")
 	m := newSimModel(script.linger)
+	m.window = script.window
 	require.NoError(t, m.follow(script, b.seen))
 	requireChains(t, m, b)
 	requireExecutions(t, m, b)

@@ -15,6 +15,7 @@ func drawScript(t *rapid.T) simScript {
 		maxRunSignals: rapid.IntRange(5, 50).Draw(t, "signals a run"),
 		pageBytes:     rapid.SampledFrom([]int{700, 1500, 4000, defaultPageBytes}).Draw(t, "bytes a page"),
 		maxRunCalls:   rapid.SampledFrom([]int{1, 2, 1000}).Draw(t, "calls a run"),
+		window:        rapid.SampledFrom([]int{0, 1, 3, 20}).Draw(t, "ahead"),
 		linger:        rapid.SampledFrom([]time.Duration{5*simGrid + time.Second/2, 50*simGrid + time.Second/2}).Draw(t, "linger"),
 	}
 	w := &simWriter{T: t, script: &s}

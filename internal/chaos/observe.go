@@ -27,6 +27,7 @@ type observer struct {
 	runs      int               // of serializers
 	adoptions int               // of them that took over an operation of the run before
 	renewed   int               // operations' runs that continued another
+	ahead     int               // operations that were started ahead of their turn
 	firsts    map[string]string // the first run of each run of an operation
 }
 
@@ -136,6 +137,8 @@ func (o *observer) readOperation(ctx context.Context, info *workflowpb.WorkflowE
 	defer o.mu.Unlock()
 	if o.firsts[x.runID] = first; first != x.runID {
 		o.renewed++
+	} else if info.GetMemo().GetFields()[protocol.GatedMemo] != nil {
+		o.ahead++
 	}
 	o.evidence.executions = append(o.evidence.executions, x)
 	return nil

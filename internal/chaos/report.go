@@ -53,6 +53,7 @@ type report struct {
 	Recurrences int `json:"recurrences"`
 	Occurrences int `json:"occurrences"` // of all recurrences
 	Renewed     int `json:"renewed"`     // runs of operations that continued another
+	Ahead       int `json:"ahead"`       // operations that were started ahead of their turn
 
 	I1  int `json:"i1"`
 	I2  int `json:"i2"`
@@ -86,6 +87,7 @@ func (s *site) report(o options, c *checker, observed *observer, progress io.Wri
 	r.countOperations(c)
 	r.countAsked(c)
 	r.Renewed, r.Occurrences, r.Deliveries = observed.renewed, c.occurrences(), len(s.target.requests())
+	r.Ahead = observed.ahead
 	for i, into := range []*int{&r.I1, &r.I2, &r.I3, &r.I4, &r.I5, &r.I6, &r.I7, &r.I8, &r.I9, &r.I10} {
 		*into = len(c.findings[i])
 	}

@@ -21,6 +21,7 @@ import (
 var chaosOptions = workflows.Options{
 	SearchAttributes: true, Linger: 3 * time.Second, MaxRunEvents: 60, MaxRunSignals: 5,
 	PageBytes: 1500, // so that every run crosses pages
+	LookAhead: workflows.LookAhead{Window: 5, After: time.Second},
 }
 
 // workerFlags are how the harness starts a worker.

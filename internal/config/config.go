@@ -26,6 +26,7 @@ type Config struct {
 	TaskQueue        string           `mapstructure:"taskQueue"`
 	Worker           Worker           `mapstructure:"worker"`
 	Serializer       Serializer       `mapstructure:"serializer"`
+	LookAhead        LookAhead        `mapstructure:"lookAhead"`
 	HTTP             HTTP             `mapstructure:"http"`
 	SQL              SQL              `mapstructure:"sql"`
 	Files            Files            `mapstructure:"files"`
@@ -82,10 +83,20 @@ type Serializer struct {
 // cannot go on with.
 var Releases = []string{"0.1.0", "0.2.0"}
 
-// KnowsLocal says that every worker can go on with workflows that have used local
-// activities: a token that looked at the chain before it in its first workflow task,
-// and operations of types with "execution: local".
-func (s Serializer) KnowsLocal() bool { return s.OldestWorker != "0.1.0" }
+// Beside010 says that a worker of 0.1.0 may go on with what this one began. So no
+// token looks at the chain before it in its first workflow task, no operation is
+// started ahead, and no type has "execution: local".
+func (s Serializer) Beside010() bool { return s.OldestWorker == "0.1.0" }
+
+// LookAhead is how far ahead of a head that stands still executions are started.
+type LookAhead struct {
+	// Window is how many of the next operations of a token, 0..100; default 20. It is
+	// none where OldestWorker is 0.1.0.
+	Window int `mapstructure:"window"`
+	// After is how long one operation is the head before it stands still, 100 ms..24 h;
+	// default 2 s.
+	After time.Duration `mapstructure:"after"`
+}
 
 // HTTP configures the handler of http.request.
 type HTTP struct {
@@ -214,6 +225,7 @@ func Default() Config {
 			SurveyInterval:             time.Minute,
 		},
 		Serializer:       Serializer{Linger: time.Hour, MaxRunEvents: 2000, MaxRunSignals: 5000, OldestWorker: Releases[len(Releases)-1]},
+		LookAhead:        LookAhead{Window: 20, After: 2 * time.Second},
 		HTTP:             HTTP{MaxResponseBytes: 64 << 10},
 		SearchAttributes: SearchAttributes{Names: defaultAttributeNames()},
 	}
@@ -234,6 +246,8 @@ func (c *Config) settings() map[string]any {
 		"serializer.maxRunEvents":           &c.Serializer.MaxRunEvents,
 		"serializer.maxRunSignals":          &c.Serializer.MaxRunSignals,
 		"serializer.oldestWorker":           &c.Serializer.OldestWorker,
+		"lookAhead.window":                  &c.LookAhead.Window,
+		"lookAhead.after":                   &c.LookAhead.After,
 		"http.allowLoopback":                &c.HTTP.AllowLoopback,
 		"http.denyPrivate":                  &c.HTTP.DenyPrivate,
 		"http.proxyFromEnvironment":         &c.HTTP.ProxyFromEnvironment,

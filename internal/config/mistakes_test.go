@@ -45,6 +45,8 @@ func TestMistakesNameKeyAndValue(t *testing.T) {
 		"a survey that is too often":      {"worker: {surveyInterval: 1s}", nil, `worker.surveyInterval: 1s is not in 30s..24h0m0s`},
 		"no linger":                       {"serializer: {linger: 0s}", nil, "serializer.linger: 0s is not in 1s..720h0m0s"},
 		"too few events":                  {"serializer: {maxRunEvents: 9}", nil, "serializer.maxRunEvents: 9 is not in 10..40000"},
+		"a window out of bounds":          {"lookAhead: {window: 101}", nil, "lookAhead.window: 101 is not in 0..100"},
+		"a head that stands at once":      {"lookAhead: {after: 0s}", nil, "lookAhead.after: 0s is not in"},
 		"too many events":                 {"serializer: {maxRunEvents: 50000}", nil, "serializer.maxRunEvents: 50000 is not in"},
 		"local beside an older worker":    {"serializer: {oldestWorker: \"0.1.0\"}\ntypes: [{key: a.b, activity: doAB, execution: local}]", nil, "types[0].execution: local needs serializer.oldestWorker 0.2.0"},
 		"a local event beside one":        {"serializer: {oldestWorker: \"0.1.0\"}\nevents: [{name: n, activity: notify, execution: local}]", nil, "events[0].execution: local needs serializer.oldestWorker 0.2.0"},

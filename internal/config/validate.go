@@ -23,6 +23,9 @@ const (
 	maxLinger         = 30 * 24 * time.Hour
 	minSurveyInterval = 30 * time.Second
 	maxSurveyInterval = 24 * time.Hour
+	maxLookAhead      = 100 // as the workflows bound it
+	minLookAheadAfter = 100 * time.Millisecond
+	maxLookAheadAfter = 24 * time.Hour
 	// The server terminates a run at 51,200 events and refuses its 10,001st
 	// signal; a run takes some more of both while it ends.
 	maxRunEvents  = 40_000
@@ -47,6 +50,8 @@ func (c Config) Validate() error {
 		within("serializer.maxRunEvents", c.Serializer.MaxRunEvents, 10, maxRunEvents),
 		within("serializer.maxRunSignals", c.Serializer.MaxRunSignals, 1, maxRunSignals),
 		validRelease("serializer.oldestWorker", c.Serializer.OldestWorker),
+		within("lookAhead.window", c.LookAhead.Window, 0, maxLookAhead),
+		within("lookAhead.after", c.LookAhead.After, minLookAheadAfter, maxLookAheadAfter),
 		within("http.maxResponseBytes", c.HTTP.MaxResponseBytes, 1, protocol.MaxResultBytes),
 		validExporter("traces.exporter", c.Traces.Exporter),
 		c.validateLocal(),
@@ -109,7 +114,7 @@ func validAddress(key, address string) error {
 // validateLocal checks that no worker is left which could not go on with a local
 // attempt.
 func (c Config) validateLocal() error {
-	if c.Serializer.KnowsLocal() {
+	if !c.Serializer.Beside010() {
 		return nil
 	}
 	var problems []error

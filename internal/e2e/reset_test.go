@@ -216,3 +216,26 @@ func (d *resetDrill) requireReplays() {
 	require.NoError(d.t, replayer.ReplayWorkflowHistoryWithOptions(nil, &historypb.History{Events: d.history(id, d.run)},
 		worker.ReplayWorkflowHistoryOptions{OriginalExecution: workflow.Execution{ID: id, RunID: d.run}}))
 }
+
+// The same while operations were started ahead: whatever the run that is reset knows of
+// them, each has its turn, once.
+func TestResetBringsWhatIsAheadBack(t *testing.T) {
+	t.Parallel()
+	for point, choose := range map[string]resetPoint{
+		"the last task":   lastTask,
+		"a task between":  func(completed []int64) int64 { return completed[len(completed)/2] },
+		"the second task": func(completed []int64) int64 { return completed[1] },
+		"the first task":  firstTask,
+	} {
+		t.Run("to "+point, func(t *testing.T) {
+			t.Parallel()
+			d := newResetDrill(t, workflows.Options{LookAhead: workflows.LookAhead{Window: 20, After: 5 * time.Second}})
+			require.Eventually(t, func() bool { return d.state(d.token).Ahead == 3 }, patience, 50*time.Millisecond)
+			d.rests(d.token)
+			d.terminate()
+			d.reset(choose)
+			d.release()
+			d.requireAllOnce()
+		})
+	}
+}

@@ -109,3 +109,57 @@ func runBuild(t *testing.T, path string, server *embedded.Server, config string)
 	return runProgram(t, path, append(os.Environ(), "TEMPORAL_ADDRESS="+server.Address(), "TEMPORAL_NAMESPACE="+server.Namespace(),
 		"SERIATIM_SERIALIZER_OLDESTWORKER=0.1.0"), "warn", config)
 }
+
+// A token whose next operations were started ahead comes to a worker of the last
+// release, which does not know that, and back: nothing is lost, nothing runs beside the
+// head or twice, and the order stays (docs/operations.md, "See and act on what waits").
+func TestDowngradeWithOperationsAheadLosesNothing(t *testing.T) {
+	t.Parallel()
+	builds := []string{program(t, "worker"), releasedWorker(t)}
+	r := newTarget(t, 20*time.Millisecond)
+	queue := unique(t)
+	config := fmt.Sprintf(crashConfig, queue, r.URL)
+	ahead := config + "lookAhead: {window: 5, after: 1s}\n"
+	temporal := dial(t, shared.Namespace())
+	c := opclient.New(temporal, opclient.Options{TaskQueue: queue})
+
+	operations := deliveries(queue, 1, 9)
+	due := time.Now().Add(time.Hour).UTC()
+	operations[0].PostponeUntil = &due
+	token := operations[0].DependencyToken
+	p := runBuild(t, builds[0], shared, ahead)
+	_, err := c.SubmitMany(t.Context(), opclient.Items(operations...), nil)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		last, err := c.Get(t.Context(), operations[5].ID, token)
+		return err == nil && last.Gated
+	}, patience, 50*time.Millisecond)
+	turn := func(build, config string) {
+		t.Helper()
+		require.NoError(t, p.command.Process.Signal(syscall.SIGTERM))
+		require.NoError(t, p.command.Wait())
+		p = runBuild(t, build, shared, config)
+	}
+	turn(builds[1], config)
+	_, err = c.Resume(t.Context(), operations[0].ID, token, "")
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	found, err := c.Wait(ctx, operations[0].ID, token)
+	require.NoError(t, err)
+	require.Equal(t, protocol.Succeeded, found.StatusCode)
+	serializer := protocol.SerializerWorkflowID(token)
+	require.Eventually(t, func() bool { // it knows of the head's end, and cannot go on
+		described, err := temporal.DescribeWorkflowExecution(t.Context(), serializer, "")
+		return err == nil && described.GetPendingWorkflowTask().GetAttempt() > 1
+	}, patience, 50*time.Millisecond)
+	require.Len(t, r.all(), 1, "nobody else has had a turn")
+
+	turn(builds[0], ahead)
+	for _, o := range operations {
+		found, err := c.Wait(ctx, o.ID, token)
+		require.NoError(t, err)
+		require.Equal(t, protocol.Succeeded, found.StatusCode, "%s: %s", o.ID, found.Message)
+	}
+	require.Zero(t, requireDelivered(t, operations, r.all()))
+}

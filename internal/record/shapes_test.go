@@ -37,7 +37,7 @@ func TestRecord(t *testing.T) {
 	source, err := embedded.Locate(context.Background(), embedded.Options{Out: os.Stderr})
 	require.NoError(t, err)
 	shared := start(t, source, nil)
-	for _, s := range slices.Concat(shapes, actionShapes, catalogueShapes, recurrenceShapes) {
+	for _, s := range slices.Concat(shapes, actionShapes, catalogueShapes, recurrenceShapes, aheadShapes) {
 		if wanted != "1" && !slices.Contains(strings.Split(wanted, ","), s.name) {
 			continue
 		}

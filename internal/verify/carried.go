@@ -95,6 +95,7 @@ type operationStart struct {
 	Verdict  json.RawMessage `json:"verdict"`
 	RerunOf  string          `json:"rerunOf"`
 	N        int64           `json:"n"`
+	Gated    bool            `json:"gated"`
 	Life     *struct {
 		Record struct {
 			PostponeUntil time.Time `json:"postponeUntil"`

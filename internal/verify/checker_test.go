@@ -35,6 +35,7 @@ func started(n int) Start {
 type told struct {
 	starts     []Start
 	next       int64 // what the next operation would get
+	ahead      []Start
 	duplicates []Ref
 	queued     []Ref
 	left       []Ref
@@ -49,6 +50,9 @@ func (f *told) report() *Report {
 	c.ChainBegins(first)
 	for _, s := range f.starts {
 		c.Start(s)
+	}
+	for _, s := range f.ahead {
+		c.Ahead(s)
 	}
 	for _, ref := range f.duplicates {
 		c.Duplicate(ref)
@@ -98,6 +102,14 @@ func TestCheckerFindsEachViolation(t *testing.T) {
 		{"a handler called twice at once", func(f *told) {
 			f.starts[1].Execution.Calls = append(f.starts[1].Execution.Calls, Call{Scheduled: at(1.5), Closed: at(1.8)})
 		}, []Kind{Overlapped}, []string{"op-1"}},
+		{"ran before its turn", func(f *told) { f.starts[3].Gated, f.starts[3].Turn = true, at(3.5) }, []Kind{Overlapped}, []string{"op-3"}},
+		{"was given its turn before the one before it closed", func(f *told) {
+			f.starts[3].Gated, f.starts[3].Turn = true, at(2.5)
+		}, []Kind{Overlapped}, []string{"op-2", "op-3"}},
+		{"ran while it waited for its turn", func(f *told) {
+			f.ahead, f.queued, f.running = f.starts[4:], []Ref{f.starts[4].Ref}, true
+			f.starts = f.starts[:4]
+		}, []Kind{Overlapped}, []string{"op-4"}},
 		{"scheduled before it was due", func(f *told) { f.starts[4].Execution.Calls[0].NotBefore = at(4.2) }, []Kind{Early}, []string{"op-4"}},
 		{"started while held", func(f *told) { f.starts[4].Held = "held since yesterday" }, []Kind{WhileHeld}, []string{"op-4"}},
 		{"its handler scheduled while held", func(f *told) { f.starts[4].Execution.Calls[0].Held = true }, []Kind{WhileHeld}, []string{"op-4"}},

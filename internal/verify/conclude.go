@@ -1,10 +1,12 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/seriatim-go/seriatim/protocol"
@@ -32,10 +34,29 @@ func (w *walk) conclude(ctx context.Context, before protocol.SerializerState) er
 	for _, s := range w.unclosed {
 		w.checked(s)
 	}
+	if err := w.judgeAhead(ctx); err != nil {
+		return err
+	}
 	for _, one := range w.stopped {
 		if err := w.left(ctx, one); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// judgeAhead looks at those that wait for their turn.
+func (w *walk) judgeAhead(ctx context.Context) error {
+	var starts []*Start
+	for _, s := range w.ahead {
+		starts = append(starts, s)
+	}
+	slices.SortFunc(starts, func(a, b *Start) int { return cmp.Compare(a.Sequence, b.Sequence) })
+	if err := w.readExecutions(ctx, starts); err != nil {
+		return err
+	}
+	for _, s := range starts {
+		w.checker.Ahead(*s)
 	}
 	return nil
 }
@@ -64,7 +85,9 @@ func (w *walk) inDoubt(ctx context.Context) error {
 			_ = json.Unmarshal(memo.GetData(), &sequence) // another's may be anything
 		}
 		switch {
-		case w.knows(s.Sequence):
+		case w.knows(s.Sequence), w.ahead[id] != nil:
+		case err == nil && sequence == s.Sequence && s.Gated:
+			w.waitsAhead(s)
 		case err == nil && sequence == s.Sequence:
 			delete(w.doubtful, id)
 			if err := w.judge(ctx, []*Start{s}); err != nil {

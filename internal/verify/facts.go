@@ -20,6 +20,10 @@ type Start struct {
 	// Recovered says that it is the first that was put before the token's queue from
 	// a chain that somebody terminated: its number is lower than the one before.
 	Recovered bool
+	// Gated says that it was started ahead of its turn, and Turn is when that came;
+	// zero where it ended before.
+	Gated bool
+	Turn  time.Time
 	// Held is why the token was held at that moment, empty where it was not.
 	Held string
 	// Serializer and Event are the run and the event that asked for it.
@@ -28,6 +32,14 @@ type Start struct {
 	// On is when that was.
 	On        time.Time
 	Execution Execution
+}
+
+// begins is when the token's lock was its.
+func (s Start) begins() time.Time {
+	if s.Gated && !s.Turn.IsZero() {
+		return s.Turn
+	}
+	return s.Execution.Began
 }
 
 // Execution is what is known of an operation's execution.

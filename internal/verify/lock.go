@@ -23,8 +23,8 @@ func (c *Checker) judgeLock(s Start) {
 		switch closed := h.Execution.Closed; {
 		case closed.IsZero():
 			c.broken(Overlapped, fmt.Sprintf("%s began while %s had not closed", name(s.Ref), name(h.Ref)), *h, s)
-		case s.Execution.Began.Add(c.skew).Before(closed):
-			c.broken(Overlapped, fmt.Sprintf("%s began %v before %s closed", name(s.Ref), closed.Sub(s.Execution.Began), name(h.Ref)), *h, s)
+		case s.begins().Add(c.skew).Before(closed):
+			c.broken(Overlapped, fmt.Sprintf("%s began %v before %s closed", name(s.Ref), closed.Sub(s.begins()), name(h.Ref)), *h, s)
 		}
 	}
 	c.judgeCalls(s)
@@ -39,6 +39,9 @@ func (c *Checker) judgeCalls(s Start) {
 		if early := call.NotBefore.Sub(call.Scheduled); early > c.skew {
 			c.broken(Early, fmt.Sprintf("the handler of %s was scheduled %v before it was due, at %s", name(s.Ref), early, call.NotBefore.Format(time.RFC3339Nano)), s)
 		}
+		if s.Gated && call.Scheduled.Add(c.skew).Before(s.Turn) {
+			c.broken(Overlapped, fmt.Sprintf("the handler of %s was scheduled %v before its turn came", name(s.Ref), s.Turn.Sub(call.Scheduled)), s)
+		}
 		if call.Held {
 			c.broken(WhileHeld, fmt.Sprintf("the handler of %s was scheduled at %s, when it knew its token to be held", name(s.Ref), call.Scheduled.Format(time.RFC3339Nano)), s)
 		}
@@ -51,6 +54,13 @@ func (c *Checker) judgeCallBefore(s Start, before, call Call) {
 	if before.Closed.IsZero() || call.Scheduled.Add(c.skew).Before(before.Closed) {
 		c.broken(Overlapped, fmt.Sprintf("the handler of %s was called again at %s, before the call of %s had ended",
 			name(s.Ref), call.Scheduled.Format(time.RFC3339Nano), before.Scheduled.Format(time.RFC3339Nano)), s)
+	}
+}
+
+// Ahead looks at one that was started ahead and still waits for its turn.
+func (c *Checker) Ahead(s Start) {
+	if len(s.Execution.Calls) > 0 {
+		c.broken(Overlapped, fmt.Sprintf("the handler of %s was scheduled before its turn came", name(s.Ref)), s)
 	}
 }
 

@@ -62,10 +62,22 @@ type fact struct {
 	// the id. look is what the engine saw of it.
 	doubtful bool
 	look     *protocol.AwaitReply
-	id       string // of a look alone
+	id       string // of a look, or a turn, alone
+	// ahead says that the start is one ahead of its turn; turn that the turn of id came,
+	// or its end in the queue.
+	ahead bool
+	turn  *turn
 	// recovered says that from here on operations of another chain, with their lower
 	// numbers, come first.
 	recovered bool
+}
+
+// turn is when an operation that was started ahead was told that its turn had come, or
+// that it had ended in the queue, and why the token was held then, if it was.
+type turn struct {
+	at       time.Time
+	canceled bool
+	held     string
 }
 
 func newRun(id string) *run {
@@ -101,6 +113,8 @@ func (r *run) read(event *historypb.HistoryEvent) {
 		if s := r.starts[event.GetStartChildWorkflowExecutionFailedEventAttributes().GetInitiatedEventId()]; s != nil {
 			r.facts = append(r.facts, fact{start: s, doubtful: true})
 		}
+	case enumspb.EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED:
+		r.signals(event.GetSignalExternalWorkflowExecutionInitiatedEventAttributes())
 	case enumspb.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
 		r.scheduled(event)
 	case enumspb.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
@@ -154,10 +168,10 @@ func (r *run) asks(event *historypb.HistoryEvent) {
 	var start operationStart
 	argument(a.GetInput(), 1, &start)
 	s := &Start{
-		Ref: Ref{id, start.Sequence}, N: start.N, RerunOf: start.RerunOf, Verdict: len(start.Verdict) > 0,
+		Ref: Ref{id, start.Sequence}, N: start.N, RerunOf: start.RerunOf, Verdict: len(start.Verdict) > 0, Gated: start.Gated,
 		Serializer: r.id, Event: event.GetEventId(), On: r.last, Execution: Execution{Status: Running},
 	}
-	if !s.Verdict {
+	if !s.Verdict && !s.Gated {
 		s.Held = r.holds.why(r.last)
 	}
 	r.starts[event.GetEventId()] = s
@@ -171,9 +185,32 @@ func (r *run) started(initiated int64, runID string) {
 	}
 	if s := r.starts[initiated]; s != nil {
 		s.Execution.RunID, s.Execution.Began = runID, r.last
-		r.facts = append(r.facts, fact{start: s})
+		r.facts = append(r.facts, fact{start: s, ahead: s.Gated})
 	}
 }
+
+// signals notes what the run told an operation that was started ahead.
+func (r *run) signals(a *historypb.SignalExternalWorkflowExecutionInitiatedEventAttributes) {
+	id, ok := protocol.OperationID(a.GetWorkflowExecution().GetWorkflowId())
+	if !ok || a.GetSignalName() != protocol.TurnSignalName {
+		return
+	}
+	var told protocol.Turn
+	argument(a.GetInput(), 0, &told)
+	t := &turn{at: r.last, canceled: told.Canceled}
+	if !told.Canceled {
+		t.held = r.holds.why(r.last)
+	}
+	for _, s := range r.starts {
+		if s.ID == id && s.Gated {
+			s.take(t)
+		}
+	}
+	r.facts = append(r.facts, fact{id: id, turn: t})
+}
+
+// take gives one that was started ahead its turn, or its end in the queue.
+func (s *Start) take(t *turn) { s.Turn, s.Verdict, s.Held = t.at, t.canceled, t.held }
 
 // scheduled notes what the run asked the engine for.
 func (r *run) scheduled(event *historypb.HistoryEvent) {
@@ -278,6 +315,10 @@ func (r *run) ended(initiated int64, status Status) {
 		return
 	}
 	s.Execution.Closed, s.Execution.Status = r.last, status
+	if s.Gated && s.Turn.IsZero() { // before its turn: this is only its record
+		s.Verdict = true
+		r.facts = append(r.facts, fact{start: s})
+	}
 	if !s.Verdict && (status == Failed || status == TimedOut) {
 		r.holds.failed()
 	}

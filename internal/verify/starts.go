@@ -18,8 +18,18 @@ func (w *walk) startsOf(one *run) (starts []*Start) {
 			w.recovered = true
 		case f.doubtful:
 			w.doubtful[f.start.ID] = f.start
+		case f.ahead:
+			w.waitsAhead(f.start)
+		case f.turn != nil:
+			if s := w.ahead[f.id]; s != nil {
+				delete(w.ahead, f.id)
+				s.take(f.turn)
+				w.place(s)
+				starts = append(starts, s)
+			}
 		case f.start != nil:
 			delete(w.doubtful, f.start.ID)
+			delete(w.ahead, f.start.ID)
 			w.place(f.start)
 			starts = append(starts, f.start)
 		default:
@@ -31,13 +41,22 @@ func (w *walk) startsOf(one *run) (starts []*Start) {
 	return starts
 }
 
+// waitsAhead notes an execution that waits for its turn. One whose turn is known is
+// read again.
+func (w *walk) waitsAhead(s *Start) {
+	if !w.knows(s.Sequence) {
+		delete(w.doubtful, s.ID)
+		w.ahead[s.ID] = s
+	}
+}
+
 // place marks the first of another chain's operations that was put before this
 // one's queue: its number is lower than that of the one before it.
 func (w *walk) place(s *Start) {
 	if s.Verdict {
 		return
 	}
-	s.Recovered = w.recovered && s.Sequence < w.highest
+	s.Recovered = s.Recovered || w.recovered && s.Sequence < w.highest
 	w.recovered = w.recovered && !s.Recovered
 	w.highest = s.Sequence
 }
@@ -52,9 +71,17 @@ func (w *walk) found(f fact) *Start {
 	delete(w.doubtful, f.id)
 	if f.look.Token != w.token || f.look.Sequence != s.Sequence {
 		w.checker.Duplicate(s.Ref)
+		if ahead := w.ahead[f.id]; ahead != nil {
+			ahead.Recovered = true // it was left by another chain, and gets its turn now
+		}
 		return nil
 	}
-	if w.knows(s.Sequence) {
+	switch {
+	case w.knows(s.Sequence), w.ahead[f.id] != nil: // that one's turn tells
+		return nil
+	case s.Gated || f.look.Gated:
+		s.Gated = true
+		w.waitsAhead(s)
 		return nil
 	}
 	return s

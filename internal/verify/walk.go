@@ -30,7 +30,9 @@ type walk struct {
 	// doubtful are operations of which it is not known whether their execution is
 	// their own, by their ids.
 	doubtful map[string]*Start
-	ordinal  int
+	// ahead are those that were started ahead, and wait for their turn, by their ids.
+	ahead   map[string]*Start
+	ordinal int
 	// recovered says that another chain's operations were put before the queue, and
 	// none of them was started yet; highest is the number of the last one that was.
 	recovered bool
@@ -42,7 +44,7 @@ type walk struct {
 // verify goes through these runs, and what came after them meanwhile.
 func (r *Reader) verify(ctx context.Context, workflowID, token string, runs []serializerRun, limit string) (*Report, error) {
 	slices.SortStableFunc(runs, func(a, b serializerRun) int { return a.started.Compare(b.started) })
-	w := &walk{Reader: r, workflowID: workflowID, token: token, seen: make(map[string]bool), doubtful: make(map[string]*Start)}
+	w := &walk{Reader: r, workflowID: workflowID, token: token, seen: make(map[string]bool), doubtful: make(map[string]*Start), ahead: make(map[string]*Start)}
 	w.checker = NewChecker(token, r.options.Skew)
 	w.report = w.checker.report
 	if limit != "" {

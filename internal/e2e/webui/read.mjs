@@ -27,7 +27,7 @@ async function read(request) {
   try {
     if (request.height) await page.setViewportSize({ width: 1400, height: request.height });
     await page.goto(request.url, { timeout: 60_000 });
-    for (const name of request.click ?? []) await page.getByText(name, { exact: true }).first().click({ timeout: 60_000 });
+    for (const name of request.click ?? []) await page.getByText(name, { exact: true }).locator('visible=true').first().click({ timeout: 60_000 });
     if (request.press) {
       await page.getByText(request.press.before).first().waitFor({ timeout: 60_000 });
       await page.keyboard.press(request.press.key);
