@@ -99,6 +99,9 @@ func (c *Client) eachQueued(ctx context.Context, workflowID string, each func(Fo
 			return err
 		}
 		for _, record := range window.Operations {
+			if record.StatusCode.Terminal() {
+				continue // the queue does not know yet; it is listed with what has started
+			}
 			if err := each(Found{Record: record, Source: queue.source(), WorkflowID: workflowID}); err != nil {
 				return err
 			}

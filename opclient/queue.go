@@ -42,10 +42,17 @@ func (q *queueReader) source() Source {
 	return FromQueue
 }
 
-// window answers what queues from that offset on, at most so many, in order. Where
-// a page cannot be read the error is a *PageError, and the answer what else there
-// is.
+// window answers what queues from that offset on, at most so many, in order, each as
+// its own workflow has it where it was started ahead. Where a page cannot be read the
+// error is a *PageError, and the answer what else there is.
 func (q *queueReader) window(ctx context.Context, offset, limit int) (protocol.ListReply, error) {
+	reply, err := q.pages(ctx, offset, limit)
+	q.client.seeAhead(ctx, reply.Operations)
+	return reply, err
+}
+
+// pages is window as the serializer and its pages have it.
+func (q *queueReader) pages(ctx context.Context, offset, limit int) (protocol.ListReply, error) {
 	reply, err := q.list(ctx, offset, limit)
 	if err != nil || len(reply.Pages) == 0 {
 		return reply, err

@@ -32,6 +32,8 @@ type Life struct {
 	RetryOn *time.Time `json:"retryOn,omitempty"`
 	// Tried is how many of the attempts of the next call a local one has used up.
 	Tried int32 `json:"tried,omitempty"`
+	// EndedAhead says that it ended before its turn came.
+	EndedAhead bool `json:"endedAhead,omitempty"`
 }
 
 // Stop is a pause, or a postponement, of an operation that runs.
@@ -234,6 +236,7 @@ func (l *Life) set(status protocol.StatusCode, reason protocol.SuspendReason, no
 func (l *Life) end(status protocol.StatusCode, code, message, friendly string, now time.Time) {
 	l.set(status, "", now)
 	l.Record.CompletedOn = &now
+	l.EndedAhead = l.Record.Gated
 	l.ungate()
 	l.explain(code, message, friendly)
 }

@@ -136,7 +136,11 @@ func (s *serializer) noteAhead() {
 // clearDoubts has the engine look at executions that may be there.
 func (s *serializer) clearDoubts() {
 	for _, entry := range s.queue.AheadInDoubt(s.ahead.knows) {
-		s.ahead.looks = append(s.ahead.looks, aheadLook{entry.Operation.ID, s.look(entry.Operation.ID, 0)})
+		wait := time.Duration(0)
+		if entry.Leaving {
+			wait = hintedWait
+		}
+		s.ahead.looks = append(s.ahead.looks, aheadLook{entry.Operation.ID, s.look(entry.Operation.ID, wait)})
 	}
 }
 

@@ -187,10 +187,11 @@ func (o *operation) mustReport() bool {
 	return asked.ReceiveAsync(&raw) || o.start.ReportEnd
 }
 
-// reportEnd tells the serializer, if it asked, that this execution is about to
-// close. The server rejects the close if the question arrives meanwhile.
+// reportEnd tells the serializer that this execution is about to close: if it asked,
+// or if its turn had not come, since a run that did not start it watches it from its
+// turn on. The server rejects the close if the question arrives meanwhile.
 func (o *operation) reportEnd() {
-	if !o.mustReport() || o.life.Record.DependencyToken == "" {
+	if !o.mustReport() && !o.life.EndedAhead || o.life.Record.DependencyToken == "" {
 		return
 	}
 	report := workflow.SignalExternalWorkflow(o.ctx, protocol.SerializerWorkflowID(o.life.Record.DependencyToken), "",

@@ -96,6 +96,8 @@ type Entry struct {
 	// Ahead is how far its execution has come, where that was asked for before its
 	// turn.
 	Ahead Ahead `json:"ahead,omitempty"`
+	// Leaving says that this execution was about to close before its turn.
+	Leaving bool `json:"leaving,omitempty"`
 }
 
 // Verdict is the end of an operation that never ran.

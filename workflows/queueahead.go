@@ -109,11 +109,21 @@ func (q *Queue) AheadStarted(id string) {
 	q.grow(id, entry.Bytes-before)
 }
 
-// AheadInDoubt are those in Front whose execution may be there, except for those that
-// somebody knows of.
+// AheadLeaves notes that an execution which was started ahead says that it is about to
+// close; it answers whether there is such a one.
+func (q *Queue) AheadLeaves(id string) bool {
+	entry := q.findAhead(id)
+	if entry != nil {
+		entry.Leaving = true
+	}
+	return entry != nil
+}
+
+// AheadInDoubt are those in Front whose execution may be there, or may have closed,
+// except for those that somebody knows of.
 func (q *Queue) AheadInDoubt(known func(id string) bool) (entries []Entry) {
 	for _, entry := range q.Front {
-		if entry.Ahead == aheadStarting && !known(entry.Operation.ID) {
+		if (entry.Ahead == aheadStarting || entry.Ahead == aheadStarted && entry.Leaving) && !known(entry.Operation.ID) {
 			entries = append(entries, entry)
 		}
 	}
@@ -125,11 +135,14 @@ func (q *Queue) AheadSeen(id string, seen protocol.AwaitReply, now time.Time) {
 	entry := q.findAhead(id)
 	switch {
 	case entry == nil:
+	case !seen.Found && entry.Ahead == aheadStarted: // it was there: its turn shows
+		entry.Leaving = false
 	case !seen.Found:
-		entry.Ahead = ""
+		entry.Ahead, entry.Leaving = "", false
 	case seen.Token != q.Token || seen.Sequence != entry.Sequence:
 		entry.Ahead = aheadTaken
 	default:
+		entry.Leaving = false
 		q.AheadStarted(id)
 		if seen.Closed {
 			q.AheadClosed(id, end{status: seen.Status}, now)

@@ -107,6 +107,7 @@ type rebuild struct {
 
 	// What arrived since the last workflow task: a task sees all of it at once.
 	signals   []converter.RawValue
+	hints     []string // operations that said that they were about to close
 	ends      []rebuiltEnd
 	updates   []*historypb.WorkflowExecutionUpdateAcceptedEventAttributes
 	cancelled bool
@@ -218,8 +219,11 @@ func (r *rebuild) read(event *historypb.HistoryEvent) error {
 		}
 	case enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
 		a := event.GetWorkflowExecutionSignaledEventAttributes()
-		if a.GetSignalName() == protocol.SubmitSignalName {
+		switch a.GetSignalName() {
+		case protocol.SubmitSignalName:
 			r.signals = append(r.signals, rawPayload(a.GetInput(), 0))
+		case protocol.OperationClosedSignalName:
+			r.hints = append(r.hints, hinted(rawPayload(a.GetInput(), 0)))
 		}
 	case enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED:
 		r.updates = append(r.updates, event.GetWorkflowExecutionUpdateAcceptedEventAttributes())
@@ -361,6 +365,9 @@ func (r *rebuild) flush(now time.Time) {
 	for _, raw := range r.signals {
 		r.queue.take(raw, r.refused, r.takesRecurring, now)
 	}
+	for _, id := range r.hints {
+		r.queue.AheadLeaves(id)
+	}
 	for _, e := range r.ends {
 		r.ended(e)
 	}
@@ -375,7 +382,7 @@ func (r *rebuild) flush(now time.Time) {
 	if r.cancelled {
 		r.cancelAll(cancelledReason)
 	}
-	r.signals, r.ends, r.cancelled = nil, nil, false
+	r.signals, r.hints, r.ends, r.cancelled = nil, nil, nil, false
 }
 
 func (r *rebuild) begin() {

@@ -57,7 +57,7 @@ func (r *rebuild) closed(initiated int64, status protocol.StatusCode) {
 func (r *rebuild) looked(id string, answer converter.RawValue) error {
 	var seen protocol.AwaitReply
 	err := json.Unmarshal(answer.Payload().GetData(), &seen)
-	if ahead := r.queue.findAhead(id); err == nil && ahead != nil && ahead.Ahead == aheadStarting {
+	if err == nil && r.queue.findAhead(id) != nil {
 		r.queue.AheadSeen(id, seen, r.last)
 		return nil
 	}

@@ -292,8 +292,12 @@ func (r *reading) looked(t require.TestingT, a *historypb.ActivityTaskCompletedE
 	}
 	var seen protocol.AwaitReply
 	require.NoError(t, json.Unmarshal(a.GetResult().GetPayloads()[0].GetData(), &seen))
-	if seen.Closed && look == protocol.OperationWorkflowID(r.head) {
+	id, _ := protocol.OperationID(look)
+	switch {
+	case seen.Closed && id == r.head:
 		r.head = ""
+	case seen.Closed && seen.Status == protocol.Canceled: // one that was started ahead
+		r.gone[id] = true
 	}
 }
 

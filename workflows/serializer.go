@@ -396,17 +396,30 @@ func (s *serializer) continueAsNew() error {
 		})
 }
 
-// readHints passes on what adopted operations signalled.
+// readHints passes on what operations signalled that this run may not have started:
+// the head, and those that were started ahead.
 func (s *serializer) readHints() {
 	for s.hints.Len() > 0 {
 		var raw converter.RawValue
 		if !s.hints.ReceiveAsync(&raw) {
 			return
 		}
+		if s.queue.AheadLeaves(hinted(raw)) {
+			continue
+		}
 		if s.head != nil && s.head.adopted != nil {
 			s.head.adopted.hint = true
 		}
 	}
+}
+
+// hinted is the operation that a hint is about; empty where that cannot be read.
+func hinted(raw converter.RawValue) string {
+	var closed protocol.OperationClosed
+	if encoded, err := jsonOf(raw); err != nil || json.Unmarshal(encoded, &closed) != nil {
+		return ""
+	}
+	return closed.ID
 }
 
 // details is what the Web UI shows of the token.

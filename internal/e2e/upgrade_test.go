@@ -66,7 +66,7 @@ func TestReleasesTakeTurnsUnderLoad(t *testing.T) {
 	})
 	due := time.Now().Add(10 * time.Second).UTC()
 	operations[0].PostponeUntil = &due
-	p := runBuild(t, builds[0], shared, config)
+	p := runBuild(t, builds[0], shared, "0.1.0", config)
 	submitted := 0
 	for turn := 1; turn <= turns; turn++ {
 		share := len(operations) * turn / turns
@@ -78,7 +78,7 @@ func TestReleasesTakeTurnsUnderLoad(t *testing.T) {
 		require.NoError(t, p.command.Process.Signal(syscall.SIGTERM))
 		require.NoError(t, p.command.Wait(), "turn %d", turn)
 		p.replays(turn)
-		p = runBuild(t, builds[turn%2], shared, config)
+		p = runBuild(t, builds[turn%2], shared, "0.1.0", config)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -103,11 +103,12 @@ func (p *process) replays(turn int) {
 	require.NotContains(p.t, string(log), "TMPRL1100", "turn %d", turn)
 }
 
-// runBuild is startProcess for another build of the worker.
-func runBuild(t *testing.T, path string, server *embedded.Server, config string) *process {
+// runBuild is startProcess for another build of the worker, beside workers of that
+// release.
+func runBuild(t *testing.T, path string, server *embedded.Server, oldest, config string) *process {
 	t.Helper()
 	return runProgram(t, path, append(os.Environ(), "TEMPORAL_ADDRESS="+server.Address(), "TEMPORAL_NAMESPACE="+server.Namespace(),
-		"SERIATIM_SERIALIZER_OLDESTWORKER=0.1.0"), "warn", config)
+		"SERIATIM_SERIALIZER_OLDESTWORKER="+oldest), "warn", config)
 }
 
 // A token whose next operations were started ahead comes to a worker of the last
@@ -127,7 +128,7 @@ func TestDowngradeWithOperationsAheadLosesNothing(t *testing.T) {
 	due := time.Now().Add(time.Hour).UTC()
 	operations[0].PostponeUntil = &due
 	token := operations[0].DependencyToken
-	p := runBuild(t, builds[0], shared, ahead)
+	p := runBuild(t, builds[0], shared, "0.2.0", ahead)
 	_, err := c.SubmitMany(t.Context(), opclient.Items(operations...), nil)
 	require.NoError(t, err)
 	require.Eventually(t, func() bool {
@@ -138,7 +139,7 @@ func TestDowngradeWithOperationsAheadLosesNothing(t *testing.T) {
 		t.Helper()
 		require.NoError(t, p.command.Process.Signal(syscall.SIGTERM))
 		require.NoError(t, p.command.Wait())
-		p = runBuild(t, build, shared, config)
+		p = runBuild(t, build, shared, "0.2.0", config)
 	}
 	turn(builds[1], config)
 	_, err = c.Resume(t.Context(), operations[0].ID, token, "")
