@@ -37,7 +37,8 @@ func (l LookAhead) withDefaults() LookAhead {
 type lookingAhead struct {
 	children []*child        // those that this run started
 	looks    []aheadLook     // at those that may be there
-	timer    workflow.Future // looks whether the head stands
+	timer    workflow.Future // looks whether the head lingers
+	pace     aheadPace
 }
 
 // aheadLook is the engine's look at an execution that may be there.
@@ -78,22 +79,25 @@ func (a *lookingAhead) take(id string) *child {
 }
 
 // lookAhead starts the next operations ahead while the head stands still. Where that
-// is not known yet, a timer looks again: it is never cancelled, so that a busy token
-// pays five events for each of them and no more.
+// is not known yet, a timer looks again (aheadPace): it is never cancelled, so that a
+// busy token pays five events for each of them and no more.
 func (s *serializer) lookAhead() {
+	s.clearDoubts()
+	look, now := s.settings.LookAhead, workflow.Now(s.ctx)
 	if s.ahead.fired() {
 		s.ahead.timer = nil
+		if s.ahead.pace.came(look.After, now) && s.queue.Lingers(look.After, now) {
+			s.ahead.pace.stands = s.queue.Head.Operation.ID
+		}
 	}
-	s.clearDoubts()
-	look := s.settings.LookAhead
 	switch {
 	case look == nil || s.queue.Len() == 0:
-	case s.queue.Stands(look.After, workflow.Now(s.ctx)):
+	case s.queue.Rests(look.After, now), s.queue.Head != nil && s.queue.Head.Operation.ID == s.ahead.pace.stands:
 		for _, entry := range s.queue.TakeAhead(look.Window) {
 			s.ahead.children = append(s.ahead.children, s.startGated(entry))
 		}
 	case s.head != nil && s.ahead.timer == nil:
-		s.ahead.timer = workflow.NewTimerWithOptions(s.ctx, look.After, workflow.TimerOptions{Summary: "looks whether the head stands still"})
+		s.ahead.timer = workflow.NewTimerWithOptions(s.ctx, s.ahead.pace.set(look.After, now), workflow.TimerOptions{Summary: "looks whether the head stands still"})
 	}
 }
 

@@ -45,9 +45,9 @@ func (q *Queue) leaveAhead(out bool) {
 	}
 }
 
-// Stands says that the queue does not move: its head is postponed, or has been the
-// head for that long, or the token is held and has none.
-func (q *Queue) Stands(after time.Duration, now time.Time) bool {
+// Rests says that the queue is known not to move for that long: its head is postponed,
+// or the token is held and has none.
+func (q *Queue) Rests(after time.Duration, now time.Time) bool {
 	if q.Head == nil {
 		return !q.MayStart()
 	}
@@ -55,7 +55,45 @@ func (q *Queue) Stands(after time.Duration, now time.Time) bool {
 	if q.Head.Ahead != "" {
 		until = nil // its own workflow may have been asked otherwise since
 	}
-	return until != nil && until.Sub(now) > after || q.HeadSince == nil || now.Sub(*q.HeadSince) >= after
+	return until != nil && until.Sub(now) > after
+}
+
+// Lingers says that one operation has been the head for that long.
+func (q *Queue) Lingers(after time.Duration, now time.Time) bool {
+	return q.Head != nil && (q.HeadSince == nil || now.Sub(*q.HeadSince) >= after)
+}
+
+// aheadPace is when a serializer looks whether its head lingers. Where a timer comes
+// late the server or the workers have more to do than they can: then heads linger
+// since nothing moves, and to start more would make it worse.
+type aheadPace struct {
+	due    time.Time     // the timer that is set
+	pause  time.Duration // of the next one
+	stands string        // the head that was found to linger
+}
+
+// A timer is late by more than this part of LookAhead.After, and the pauses between
+// those that are late grow up to so many times that.
+const (
+	lateParts    = 4
+	longestPause = 32
+)
+
+// set is the pause until the next timer.
+func (p *aheadPace) set(after time.Duration, now time.Time) time.Duration {
+	p.pause = max(p.pause, after)
+	p.due = now.Add(p.pause)
+	return p.pause
+}
+
+// came says whether the timer came in time.
+func (p *aheadPace) came(after time.Duration, now time.Time) bool {
+	if now.Sub(p.due) > after/lateParts {
+		p.pause = min(2*p.pause, longestPause*after)
+		return false
+	}
+	p.pause = after
+	return true
 }
 
 // TakeAhead are those of the next operations in the queue, up to that many, whose

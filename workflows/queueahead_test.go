@@ -156,9 +156,31 @@ func TestWhenAHeadStands(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			require.Equal(t, c.stands, c.q.Stands(after, now))
+			require.Equal(t, c.stands, c.q.Rests(after, now) || c.q.Lingers(after, now))
 		})
 	}
+}
+
+// Where everything is late, heads linger for that: nothing is started ahead, and
+// timers become fewer.
+func TestLateTimersComeSeldom(t *testing.T) {
+	t.Parallel()
+	const after = 2 * time.Second
+	var p aheadPace
+	now := day
+	come := func(late time.Duration) (inTime bool) {
+		now = p.due.Add(late)
+		return p.came(after, now)
+	}
+	require.Equal(t, after, p.set(after, now))
+	require.True(t, come(after/lateParts))
+	require.Equal(t, after, p.set(after, now))
+	for _, pause := range []time.Duration{2, 4, 8, 16, 32, 32} {
+		require.False(t, come(after/lateParts+1))
+		require.Equal(t, pause*after, p.set(after, now))
+	}
+	require.True(t, come(0))
+	require.Equal(t, after, p.set(after, now))
 }
 
 // What may still be started counts for a page to be read, so that the window does

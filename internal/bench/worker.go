@@ -34,6 +34,7 @@ const (
 	concurrent        = 200
 	deadlockTimeout   = 5 * time.Second
 	heartbeatThrottle = 5 * time.Second
+	lookAhead         = 20
 )
 
 // workerOptions are what the command line of a worker says.
@@ -115,6 +116,7 @@ func seriatimWorkers(c client.Client, o workerOptions) ([]worker.Worker, error) 
 	looks := activities.NewLooks(c)
 	workflows.Register(operations, types, workflows.Options{
 		SearchAttributes: true, RunLocally: activities.Local(handlers), NothingBefore: looks.NothingBefore,
+		LookAhead: workflows.LookAhead{Window: lookAhead},
 	})
 	engine := worker.New(c, o.kind.taskQueue()+protocol.EngineTaskQueueSuffix, withPollers(worker.Options{}, o.pollers))
 	workflows.RegisterService(engine, types)
