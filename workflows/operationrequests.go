@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -146,19 +147,43 @@ func (o *operation) prepareStop(ctx workflow.Context, r request) error {
 		return nil
 	}
 	n := o.life.Record.N
-	var last protocol.Heartbeat
-	err := engineActivity(ctx, protocol.ReadCheckpointActivity, "reads how far the handler is", checkpointTimeout,
-		protocol.ReadCheckpointRequest{OperationID: o.life.Record.ID}, &last)
-	if err != nil {
-		workflow.GetLogger(ctx).Warn("the handler's checkpoint was not read", "error", err)
-	}
+	checkpoint := o.readCheckpoint(ctx)
 	if o.life.Record.N != n || o.life.Check(r.action) != nil {
 		return o.overtaken(r.action)
 	}
 	if o.life.Record.StatusCode.State() == protocol.Locked { // else its handler left a later one
-		o.life.KeepCheckpoint(last.Checkpoint)
+		o.life.KeepCheckpoint(checkpoint)
 	}
 	return nil
+}
+
+// What is read of a handler that runs is soon out of date: it is read again where it
+// took longer than that until it was known here, since the handler may have gone on
+// and been lost meanwhile; so many times at most.
+const (
+	checkpointAge   = time.Second
+	checkpointReads = 5
+)
+
+// readCheckpoint is the running handler's last one, absent where there is none.
+func (o *operation) readCheckpoint(ctx workflow.Context) (checkpoint json.RawMessage) {
+	for range checkpointReads {
+		asked := workflow.Now(ctx)
+		var last protocol.Heartbeat
+		err := engineActivity(ctx, protocol.ReadCheckpointActivity, "reads how far the handler is", checkpointTimeout,
+			protocol.ReadCheckpointRequest{OperationID: o.life.Record.ID}, &last)
+		if err != nil {
+			workflow.GetLogger(ctx).Warn("the handler's checkpoint was not read", "error", err)
+		}
+		if len(last.Checkpoint) > 0 {
+			checkpoint = last.Checkpoint
+		}
+		isFresh := workflow.Now(ctx).Sub(asked) <= checkpointAge
+		if isFresh || err != nil || o.life.Record.StatusCode != protocol.InProgress || !o.readsAgain() {
+			break
+		}
+	}
+	return checkpoint
 }
 
 // overtaken refuses an action that another request, or the handler, was faster

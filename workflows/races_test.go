@@ -69,6 +69,40 @@ func TestAPostponementThatTheHandlerOutrunsKeepsItsCheckpoint(t *testing.T) {
 	require.Equal(t, []string{"", `"later"`}, given)
 }
 
+// SPEC 6.4: a handler that went on after its checkpoint was read, and was lost before
+// it was asked to stop, leaves none itself: what the server kept last counts.
+func TestAPostponementKeepsTheLastCheckpointOfALostHandler(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, Options{})
+	var running []byte
+	var given []string
+	b.RegisterActivityWithOptions(func(ctx context.Context, in protocol.HandlerInput) (protocol.HandlerResult, error) {
+		if given = append(given, string(in.Checkpoint)); len(given) > 1 {
+			return protocol.HandlerResult{}, nil
+		}
+		running = activity.GetInfo(ctx).TaskToken
+		return protocol.HandlerResult{}, activity.ErrResultPending
+	}, activity.RegisterOptions{Name: "record", DisableAlreadyRegisteredCheck: true})
+	b.RegisterActivityWithOptions(func(context.Context, protocol.ReadCheckpointRequest) (protocol.Heartbeat, error) {
+		return protocol.Heartbeat{}, nil
+	}, activity.RegisterOptions{Name: protocol.ReadCheckpointActivity})
+	read := func(checkpoint string, takes time.Duration) {
+		b.OnActivity(protocol.ReadCheckpointActivity, mock.Anything, mock.Anything).Once().After(takes).
+			Return(protocol.Heartbeat{Checkpoint: json.RawMessage(checkpoint)}, nil)
+	}
+	read(`"earlier"`, 5*time.Second)
+	read(`"later"`, 10*time.Millisecond)
+	postponed := b.update(time.Minute, protocol.PostponeUpdateName, protocol.PostponeRequest{Until: b.Now().Add(time.Hour)})
+	b.RegisterDelayedCallback(func() {
+		require.NoError(t, b.CompleteActivity(running, nil, temporal.NewCanceledError()))
+	}, 2*time.Minute)
+	b.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: protocol.OperationWorkflowID("A")})
+	b.ExecuteWorkflow(protocol.OperationWorkflow, op("A"))
+	require.NoError(t, b.GetWorkflowError())
+	require.NoError(t, postponed.err)
+	require.Equal(t, []string{"", `"later"`}, given)
+}
+
 // A program that waits for an operation and runs it again when it fails is
 // faster than the token: it must not lose its place.
 func TestARerunOfWhatHasJustEndedIsToBeSentAgain(t *testing.T) {
