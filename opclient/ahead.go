@@ -56,3 +56,15 @@ func (c *Client) seeOneAhead(record *protocol.Record, info *workflowpb.WorkflowE
 		record.PostponeUntil = seen.PostponeUntil
 	}
 }
+
+// placeAhead tells of an operation that was started ahead what its own workflow does
+// not know: its place in the queue, as far as its token answers.
+func (c *Client) placeAhead(ctx context.Context, record *protocol.Record) {
+	if !record.Gated {
+		return
+	}
+	where, err := c.locateIn(ctx, record.ID, protocol.SerializerWorkflowID(record.DependencyToken))
+	if err == nil && where.record != nil {
+		record.Position, record.BlockedBy, record.BlockedSince = where.record.Position, where.record.BlockedBy, where.record.BlockedSince
+	}
+}

@@ -101,3 +101,34 @@ func TestWhatIsAheadIsSeenAsItsTokenHasIt(t *testing.T) {
 	require.Equal(t, protocol.Waiting, page.Operations[4].StatusCode)
 	require.Equal(t, []string{"operations that were started ahead are shown as their token has them: no index"}, told)
 }
+
+// The workflow of one that was started ahead does not know its place: its token does.
+func TestGetTellsThePlaceOfWhatIsAhead(t *testing.T) {
+	t.Parallel()
+	silent := false
+	f := &fake{
+		describe: there(map[string]enumspb.WorkflowExecutionStatus{protocol.OperationWorkflowID("a"): running}),
+		query: func(_ context.Context, workflowID, name string, _ []any) (any, error) {
+			r := record("a", protocol.WaitingForResources)
+			r.DependencyToken = "t"
+			if name == protocol.OperationQueryName {
+				r.Gated, r.BlockedBy = true, "as it was at its start"
+				return r, nil
+			}
+			require.Equal(t, protocol.SerializerWorkflowID("t")+" "+protocol.FindQueryName, workflowID+" "+name)
+			if silent {
+				return nil, errors.New("no answer")
+			}
+			r.Position, r.BlockedBy = 3, "head"
+			return protocol.FindReply{Found: true, Record: &r, WorkflowID: protocol.OperationWorkflowID("a")}, nil
+		},
+	}
+	found, err := opclient.New(f, opclient.Options{}).Get(t.Context(), "a", "")
+	require.NoError(t, err)
+	require.True(t, found.Gated)
+	require.Equal(t, []any{3, "head"}, []any{found.Position, found.BlockedBy})
+	silent = true
+	found, err = opclient.New(f, opclient.Options{}).Get(t.Context(), "a", "")
+	require.NoError(t, err)
+	require.Equal(t, []any{0, "as it was at its start"}, []any{found.Position, found.BlockedBy})
+}

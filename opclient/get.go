@@ -83,6 +83,7 @@ func (c *Client) find(ctx context.Context, id, token string) (Found, error) {
 	for wait := firstBackoff; ; wait *= 2 {
 		found, err := c.execution(ctx, id)
 		if !isGone(err) {
+			c.placeAhead(ctx, &found.Record)
 			return found, err
 		}
 		where, err := c.locate(ctx, id, token)

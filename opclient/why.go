@@ -85,11 +85,6 @@ func (c *Client) addToken(ctx context.Context, token string, e *Explained) {
 		return
 	}
 	e.Hold, e.Failure = state.Hold, state.Failure
-	if e.Gated { // its own workflow does not know its place
-		if where, err := c.locateIn(ctx, e.ID, state.WorkflowID); err == nil && where.record != nil {
-			e.Position, e.BlockedBy, e.BlockedSince = where.record.Position, where.record.BlockedBy, where.record.BlockedSince
-		}
-	}
 	if e.BlockedBy == "" {
 		return
 	}

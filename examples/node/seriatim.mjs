@@ -67,15 +67,21 @@ export class Seriatim {
 
   /** The operation's record, from its own workflow or else from its token's queue; undefined where nothing is known of it. */
   async find(id, token) {
+    let ahead;
     try {
-      return await this.client.workflow.getHandle(operationId(id)).query('operation');
+      const record = await this.client.workflow.getHandle(operationId(id)).query('operation');
+      if (!record.gated) return record;
+      ahead = record; // it was started before its turn: its token knows its place
+      token = record.dependencyToken;
     } catch (error) {
       if (!(error instanceof WorkflowNotFoundError)) throw error;
     }
     if (token === undefined) return undefined;
     const found = await this.client.workflow.getHandle(serializerId(token)).query('find', { operationId: id });
     if (found.reject && !found.found && !found.seen) throw new Refused({ ...found.reject, message: found.reject.reason });
-    return found.record;
+    if (ahead === undefined) return found.record;
+    const { position, blockedBy, blockedSince } = found.record ?? {};
+    return { ...ahead, position, blockedBy, blockedSince };
   }
 
   /**

@@ -306,26 +306,33 @@ func TestWebUIShowsOperationsAhead(t *testing.T) {
 	due := time.Now().Add(time.Hour)
 	operations[0].PostponeUntil, operations[9].PostponeUntil = &due, &due
 	s.submit(token, operations)
-	list := func(query string, n int) []string {
+	list := func(query string, n int, picture string) []string {
 		t.Helper()
 		s.lists(query, n)
-		rows := b.read(page{URL: "/namespaces/default/workflows?query=" + url.QueryEscape(query), Text: []string{protocol.OperationWorkflowID(operations[20].ID)}})
+		rows := b.read(page{
+			URL: "/namespaces/default/workflows?query=" + url.QueryEscape(query), Text: []string{protocol.OperationWorkflowID(operations[20].ID)},
+			Screenshot: picture, Height: 1100, Columns: []string{"Status", "Workflow ID", protocol.OperationStatusAttribute, protocol.PostponeUntilAttribute, "Start"},
+		})
 		require.Len(t, rows, n, "%q", rows)
 		return rows
 	}
 	running := ofToken(token, " AND ExecutionStatus = 'Running'")
-	rows := strings.Join(list(running, 21), "\n")
+	rows := strings.Join(list(running, 21, screenshot(t, "web-ui-ahead.png")), "\n")
 	for n := range 21 {
-		require.Contains(t, rows, protocol.OperationWorkflowID(operations[n].ID))
+		state := protocol.WaitingForResources
+		if n == 0 || n == 9 {
+			state = protocol.Waiting
+		}
+		require.Contains(t, rows, "RUNNING "+protocol.OperationWorkflowID(operations[n].ID)+" "+state.String())
 	}
-	list(ofToken(token, " AND OperationStatus = 'WaitingForResources'"), 19)
+	list(ofToken(token, " AND OperationStatus = 'WaitingForResources'"), 19, "")
 	s.lists(ofToken(token, " AND OperationStatus = 'Waiting'"), 2)
 	b.read(details("token:"+token, "30 waiting: 20 ahead, each in its own workflow; 10 more from position 21 on"))
 	seventh := protocol.OperationWorkflowID(operations[7].ID)
 	b.read(details(seventh, "it waits for its turn in the queue of its token"))
 	b.read(page{URL: "/namespaces/default/workflows/" + seventh, Click: []string{"Request Cancellation", "Confirm"}, Text: []string{"Canceled"}})
 	require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED, s.closed(operations[7].ID))
-	rows = strings.Join(list(running, 21), "\n")
+	rows = strings.Join(list(running, 21, ""), "\n")
 	require.NotContains(t, rows, seventh)
 	require.Contains(t, rows, protocol.OperationWorkflowID(operations[21].ID), "the window moves on")
 

@@ -39,6 +39,8 @@ type page struct {
 	Press      *press   `json:"press,omitempty"`
 	Screenshot string   `json:"screenshot,omitempty"`
 	Height     int      `json:"height,omitempty"`
+	// Columns are those that a person has chosen for the list of workflows.
+	Columns []string `json:"columns,omitempty"`
 }
 
 // press is a key that is pressed once a text is there.

@@ -1,8 +1,10 @@
 // Reads pages of the Temporal Web UI as a person sees them. One JSON request a
 // line on stdin: {url, text: [...],
-// click?, press?: {before, key}, screenshot?, height?}; it waits until
+// click?, press?: {before, key}, screenshot?, height?, columns?: [...]}; it waits until
 // every text is on the page and answers a line {"rows":[...]} with the text of each
-// row of the table there, or {"error", "page"}.
+// row of the table there, or {"error", "page"}. columns are those of the namespace's
+// list of workflows, as a person has chosen them in the UI, which keeps them in the
+// browser.
 import { createInterface } from 'node:readline';
 import { chromium } from 'playwright-core';
 
@@ -25,6 +27,10 @@ async function there(page, text) {
 async function read(request) {
   const page = await context.newPage();
   try {
+    if (request.columns) {
+      const chosen = JSON.stringify({ default: request.columns.map((label) => ({ label, pinned: false })) });
+      await page.addInitScript((value) => localStorage.setItem('namespace-workflow-table-columns', value), chosen);
+    }
     if (request.height) await page.setViewportSize({ width: 1400, height: request.height });
     await page.goto(request.url, { timeout: 60_000 });
     for (const name of request.click ?? []) await page.getByText(name, { exact: true }).locator('visible=true').first().click({ timeout: 60_000 });
