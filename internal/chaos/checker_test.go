@@ -119,9 +119,10 @@ func (e *evidence) bulk(of protocol.TypeRef) arrived {
 
 // again adds an attempt of b before the one that succeeded.
 func (e *evidence) again(outcome string) {
-	first := ran("b", "t", 2, 1, 250, 260)
+	n := e.attempts[1].fence.Attempt
+	first := ran("b", "t", 2, n, 230+20*int(n), 240+20*int(n))
 	first.outcome = outcome
-	e.attempts[1].fence.Attempt = 2
+	e.attempts[1].fence.Attempt = n + 1
 	e.attempts = append(e.attempts, first)
 	e.checkpoints = map[string]protocol.Fence{"b": e.attempts[1].fence}
 }
@@ -412,6 +413,19 @@ func TestCheckFindsEachViolation(t *testing.T) {
 			e.executions[1].inDoubt = 2
 			e.again("")
 		}, []int{4}},
+		{"two got two messages, since two workers were killed, and the result has one of them", func(e *evidence) {
+			e.bulk(mailType)["b-1"][2] = 2
+			e.messages["b-1"][3] = 2
+			e.executions[1].inDoubt = 1
+			e.again("")
+			e.again("")
+		}, []int{4}},
+		{"somebody got three messages, since two workers were killed over it", func(e *evidence) {
+			e.bulk(mailType)["b-1"][2] = 3
+			e.executions[1].inDoubt = 1
+			e.again("")
+			e.again("")
+		}, nil},
 		{"a mailing that failed reached only some", func(e *evidence) {
 			delete(e.bulk(mailType)["b-1"], 3)
 			e.executions[1].status = "Failed"

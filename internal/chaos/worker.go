@@ -50,7 +50,7 @@ func runWorker(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	defer log.close()
+	// It stays open: a handler that outlives the worker's stop still writes its end.
 	c, err := dial(ctx, f.address, f.namespace)
 	if ctx.Err() != nil {
 		return nil // told to stop before the server was there
