@@ -72,11 +72,13 @@ type aheadPace struct {
 	stands string        // the head that was found to linger
 }
 
-// A timer is late by more than this part of LookAhead.After, and the pauses between
-// those that are late grow up to so many times that.
+// A timer is late by more than this part of LookAhead.After. The next one then comes
+// after so many times as long as it was late: what an operation takes is some times
+// that too, so that timers stay a small part of all work however late everything is.
 const (
 	lateParts    = 4
-	longestPause = 32
+	latePauses   = 16
+	longestPause = time.Hour
 )
 
 // set is the pause until the next timer.
@@ -88,8 +90,8 @@ func (p *aheadPace) set(after time.Duration, now time.Time) time.Duration {
 
 // came says whether the timer came in time.
 func (p *aheadPace) came(after time.Duration, now time.Time) bool {
-	if now.Sub(p.due) > after/lateParts {
-		p.pause = min(2*p.pause, longestPause*after)
+	if late := now.Sub(p.due); late > after/lateParts {
+		p.pause = min(latePauses*late, longestPause)
 		return false
 	}
 	p.pause = after

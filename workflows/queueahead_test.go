@@ -175,10 +175,14 @@ func TestLateTimersComeSeldom(t *testing.T) {
 	require.Equal(t, after, p.set(after, now))
 	require.True(t, come(after/lateParts))
 	require.Equal(t, after, p.set(after, now))
-	for _, pause := range []time.Duration{2, 4, 8, 16, 32, 32} {
-		require.False(t, come(after/lateParts+1))
-		require.Equal(t, pause*after, p.set(after, now))
+	for late, pause := range map[time.Duration]time.Duration{
+		time.Second: 16 * time.Second, time.Minute: 16 * time.Minute, 10 * time.Minute: time.Hour,
+	} {
+		require.False(t, come(late))
+		require.Equal(t, pause, p.set(after, now))
 	}
+	require.False(t, come(time.Second))
+	require.Equal(t, time.Minute, p.set(time.Minute, now), "no pause is shorter than that")
 	require.True(t, come(0))
 	require.Equal(t, after, p.set(after, now))
 }
