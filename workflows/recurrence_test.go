@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -556,8 +557,11 @@ func TestATokenHandsRecurringOperationsOver(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, Options{})
 	var started []protocol.Operation
+	var mu sync.Mutex // they are started side by side
 	b.RegisterActivityWithOptions(func(_ context.Context, o protocol.Operation) (reply protocol.StartRecurrenceReply, err error) {
+		mu.Lock()
 		started = append(started, o)
+		mu.Unlock()
 		switch o.ID {
 		case "there":
 			reply.Duplicate = true
