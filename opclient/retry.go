@@ -71,10 +71,10 @@ func isClosedForLimit(message string) bool {
 }
 
 // retry repeats a request, whose calls are bounded by calls, until it succeeds, its
-// error is final, RetryFor has passed
-// since it first failed, or between is done, which ends a wait but no call. The
-// error is the last one: ErrQueueFull for a token that stayed full, wrapped in
-// an UnansweredError where any of the calls may have arrived.
+// error is final, RetryFor has passed since it first failed, or between is done,
+// which ends a wait but no call. The error is the last one: ErrQueueFull for a token
+// that stayed full, wrapped in an UnansweredError where any of the calls may have
+// arrived.
 func (c *Client) retry(calls, between context.Context, request func(context.Context) error) error {
 	var failing time.Time
 	var unsure bool

@@ -1,9 +1,11 @@
 package workflows
 
 import (
+	"encoding/json"
 	"fmt"
 	"time"
 
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
@@ -204,4 +206,30 @@ func (a *adoption) duplicate(seen protocol.AwaitReply) *end {
 	}
 	return &end{duplicate: true, refusal: fmt.Sprintf("id: %q is that of another operation %s, see workflow %q",
 		o.ID, place, protocol.OperationWorkflowID(o.ID))}
+}
+
+// readHints passes on what operations signalled that this run may not have started:
+// the head, and those that were started ahead.
+func (s *serializer) readHints() {
+	for s.hints.Len() > 0 {
+		var raw converter.RawValue
+		if !s.hints.ReceiveAsync(&raw) {
+			return
+		}
+		if s.queue.AheadLeaves(hinted(raw)) {
+			continue
+		}
+		if s.head != nil && s.head.adopted != nil {
+			s.head.adopted.hint = true
+		}
+	}
+}
+
+// hinted is the operation that a hint is about; empty where that cannot be read.
+func hinted(raw converter.RawValue) string {
+	var closed protocol.OperationClosed
+	if encoded, err := jsonOf(raw); err != nil || json.Unmarshal(encoded, &closed) != nil {
+		return ""
+	}
+	return closed.ID
 }

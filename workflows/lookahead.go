@@ -86,13 +86,11 @@ func (s *serializer) lookAhead() {
 	look, now := s.settings.LookAhead, workflow.Now(s.ctx)
 	if s.ahead.fired() {
 		s.ahead.timer = nil
-		if s.ahead.pace.came(look.After, now) && s.queue.Lingers(look.After, now) {
-			s.ahead.pace.stands = s.queue.Head.Operation.ID
-		}
+		s.ahead.pace.came(s.queue, look.After, now)
 	}
 	switch {
 	case look == nil || s.queue.Len() == 0:
-	case s.queue.Rests(look.After, now), s.queue.Head != nil && s.queue.Head.Operation.ID == s.ahead.pace.stands:
+	case s.queue.Rests(look.After, now), s.ahead.pace.standsAt(s.queue):
 		for _, entry := range s.queue.TakeAhead(look.Window) {
 			s.ahead.children = append(s.ahead.children, s.startGated(entry))
 		}

@@ -88,15 +88,19 @@ func (p *aheadPace) set(after time.Duration, now time.Time) time.Duration {
 	return p.pause
 }
 
-// came says whether the timer came in time.
-func (p *aheadPace) came(after time.Duration, now time.Time) bool {
+// came takes note of a timer: where it came in time, of the head that lingers.
+func (p *aheadPace) came(q *Queue, after time.Duration, now time.Time) {
 	if late := now.Sub(p.due); late > after/lateParts {
 		p.pause = min(latePauses*late, longestPause)
-		return false
+		return
 	}
-	p.pause = after
-	return true
+	if p.pause = after; q.Lingers(after, now) {
+		p.stands = q.Head.Operation.ID
+	}
 }
+
+// standsAt says that the queue's head was found to linger.
+func (p *aheadPace) standsAt(q *Queue) bool { return q.Head != nil && q.Head.Operation.ID == p.stands }
 
 // TakeAhead are those of the next operations in the queue, up to that many, whose
 // executions are to be started ahead. They stay where they are.

@@ -163,28 +163,79 @@ func TestWhenAHeadStands(t *testing.T) {
 
 // Where everything is late, heads linger for that: nothing is started ahead, and
 // timers become fewer.
-func TestLateTimersComeSeldom(t *testing.T) {
+func TestLateTimersComeSeldomAndFindNothing(t *testing.T) {
 	t.Parallel()
 	const after = 2 * time.Second
+	q := NewQueue(testToken, day)
+	q.Submit(encode(t, op("A")), day)
+	q.TakeHead(day)
 	var p aheadPace
 	now := day
-	come := func(late time.Duration) (inTime bool) {
+	come := func(late time.Duration) {
 		now = p.due.Add(late)
-		return p.came(after, now)
+		p.came(q, after, now)
 	}
-	require.Equal(t, after, p.set(after, now))
-	require.True(t, come(after/lateParts))
 	require.Equal(t, after, p.set(after, now))
 	for late, pause := range map[time.Duration]time.Duration{
-		time.Second: 16 * time.Second, time.Minute: 16 * time.Minute, 10 * time.Minute: time.Hour,
+		after/lateParts + 1: latePauses * (after/lateParts + 1), time.Minute: 16 * time.Minute, 10 * time.Minute: time.Hour,
 	} {
-		require.False(t, come(late))
+		come(late)
+		require.False(t, p.standsAt(q), "%v late", late)
 		require.Equal(t, pause, p.set(after, now))
 	}
-	require.False(t, come(time.Second))
+	come(time.Second)
 	require.Equal(t, time.Minute, p.set(time.Minute, now), "no pause is shorter than that")
-	require.True(t, come(0))
+	come(after / lateParts)
+	require.True(t, p.standsAt(q))
 	require.Equal(t, after, p.set(after, now))
+	q.HeadCompleted(end{status: protocol.Succeeded}, now)
+	require.False(t, p.standsAt(q))
+}
+
+// One that says that it is about to close is looked at, unless somebody watches it, and
+// what is seen of it decides.
+func TestWhatLeavesIsLookedAt(t *testing.T) {
+	t.Parallel()
+	nobody := func(string) bool { return false }
+	ours := protocol.AwaitReply{Found: true, Token: testToken}
+	closed := func(status protocol.StatusCode) protocol.AwaitReply {
+		return protocol.AwaitReply{Found: true, Token: testToken, Closed: true, Status: status}
+	}
+	for name, c := range map[string]struct {
+		seen  protocol.AwaitReply
+		waits bool
+	}{
+		"it was cancelled":                       {closed(protocol.Canceled), false},
+		"it was terminated":                      {closed(protocol.Failed), true},
+		"it goes on":                             {ours, true},
+		"it is there no longer, nor is its data": {protocol.AwaitReply{}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			q := NewQueue(testToken, day)
+			q.Submit(encode(t, op("A")), day)
+			q.Submit(encode(t, op("B")), day)
+			q.TakeHead(day)
+			require.False(t, q.AheadLeaves("A"), "the head is watched")
+			require.False(t, q.AheadLeaves("B"), "it has no execution yet")
+			q.TakeAhead(1)
+			q.AheadStarted("B")
+			require.Empty(t, q.AheadInDoubt(nobody))
+			require.True(t, q.AheadLeaves("B"))
+			require.Empty(t, q.AheadInDoubt(func(id string) bool { return id == "B" }))
+			doubts := q.AheadInDoubt(nobody)
+			require.Len(t, doubts, 1)
+			if c.seen.Found {
+				c.seen.Sequence = doubts[0].Sequence
+			}
+			q.AheadSeen("B", c.seen, day)
+			require.Empty(t, q.AheadInDoubt(nobody), "once")
+			require.Equal(t, c.waits, q.Len() == 1)
+			if c.waits {
+				require.Equal(t, aheadStarted, q.Front[0].Ahead, "it is not started once more")
+			}
+		})
+	}
 }
 
 // What may still be started counts for a page to be read, so that the window does

@@ -43,22 +43,32 @@ func TestAHandlerThatFailsForGoodHasFailedThoughAskedToStop(t *testing.T) {
 	}
 }
 
+// pending is a handler whose first call goes on until its test completes it.
+type pending struct {
+	running []byte   // the task of that call
+	given   []string // the checkpoint of each call
+}
+
+func (b *bench) runsUntilCompleted() *pending {
+	h := &pending{}
+	b.RegisterActivityWithOptions(func(ctx context.Context, in protocol.HandlerInput) (protocol.HandlerResult, error) {
+		if h.given = append(h.given, string(in.Checkpoint)); len(h.given) > 1 {
+			return protocol.HandlerResult{}, nil
+		}
+		h.running = activity.GetInfo(ctx).TaskToken
+		return protocol.HandlerResult{}, activity.ErrResultPending
+	}, activity.RegisterOptions{Name: "record", DisableAlreadyRegisteredCheck: true})
+	return h
+}
+
 // SPEC 6.4: what a handler leaves as it ends is later than its last heartbeat.
 func TestAPostponementThatTheHandlerOutrunsKeepsItsCheckpoint(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, Options{})
-	var running []byte
-	var given []string
-	b.RegisterActivityWithOptions(func(ctx context.Context, in protocol.HandlerInput) (protocol.HandlerResult, error) {
-		if given = append(given, string(in.Checkpoint)); len(given) > 1 {
-			return protocol.HandlerResult{}, nil
-		}
-		running = activity.GetInfo(ctx).TaskToken
-		return protocol.HandlerResult{}, activity.ErrResultPending
-	}, activity.RegisterOptions{Name: "record", DisableAlreadyRegisteredCheck: true})
+	h := b.runsUntilCompleted()
 	b.RegisterActivityWithOptions(func(context.Context, protocol.ReadCheckpointRequest) (protocol.Heartbeat, error) {
 		left := protocol.FailureDetails{Checkpoint: json.RawMessage(`"later"`)}
-		err := b.CompleteActivity(running, nil, temporal.NewNonRetryableApplicationError("a person", protocol.ErrTypeSuspend, nil, left))
+		err := b.CompleteActivity(h.running, nil, temporal.NewNonRetryableApplicationError("a person", protocol.ErrTypeSuspend, nil, left))
 		return protocol.Heartbeat{Checkpoint: json.RawMessage(`"earlier"`)}, err
 	}, activity.RegisterOptions{Name: protocol.ReadCheckpointActivity})
 	postponed := b.update(time.Minute, protocol.PostponeUpdateName, protocol.PostponeRequest{Until: b.Now().Add(time.Hour)})
@@ -66,7 +76,7 @@ func TestAPostponementThatTheHandlerOutrunsKeepsItsCheckpoint(t *testing.T) {
 	b.ExecuteWorkflow(protocol.OperationWorkflow, op("A"))
 	require.NoError(t, b.GetWorkflowError())
 	require.NoError(t, postponed.err)
-	require.Equal(t, []string{"", `"later"`}, given)
+	require.Equal(t, []string{"", `"later"`}, h.given)
 }
 
 // SPEC 6.4: a handler that went on after its checkpoint was read, and was lost before
@@ -74,15 +84,7 @@ func TestAPostponementThatTheHandlerOutrunsKeepsItsCheckpoint(t *testing.T) {
 func TestAPostponementKeepsTheLastCheckpointOfALostHandler(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, Options{})
-	var running []byte
-	var given []string
-	b.RegisterActivityWithOptions(func(ctx context.Context, in protocol.HandlerInput) (protocol.HandlerResult, error) {
-		if given = append(given, string(in.Checkpoint)); len(given) > 1 {
-			return protocol.HandlerResult{}, nil
-		}
-		running = activity.GetInfo(ctx).TaskToken
-		return protocol.HandlerResult{}, activity.ErrResultPending
-	}, activity.RegisterOptions{Name: "record", DisableAlreadyRegisteredCheck: true})
+	h := b.runsUntilCompleted()
 	b.RegisterActivityWithOptions(func(context.Context, protocol.ReadCheckpointRequest) (protocol.Heartbeat, error) {
 		return protocol.Heartbeat{}, nil
 	}, activity.RegisterOptions{Name: protocol.ReadCheckpointActivity})
@@ -94,13 +96,13 @@ func TestAPostponementKeepsTheLastCheckpointOfALostHandler(t *testing.T) {
 	read(`"later"`, 10*time.Millisecond)
 	postponed := b.update(time.Minute, protocol.PostponeUpdateName, protocol.PostponeRequest{Until: b.Now().Add(time.Hour)})
 	b.RegisterDelayedCallback(func() {
-		require.NoError(t, b.CompleteActivity(running, nil, temporal.NewCanceledError()))
+		require.NoError(t, b.CompleteActivity(h.running, nil, temporal.NewCanceledError()))
 	}, 2*time.Minute)
 	b.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: protocol.OperationWorkflowID("A")})
 	b.ExecuteWorkflow(protocol.OperationWorkflow, op("A"))
 	require.NoError(t, b.GetWorkflowError())
 	require.NoError(t, postponed.err)
-	require.Equal(t, []string{"", `"later"`}, given)
+	require.Equal(t, []string{"", `"later"`}, h.given)
 }
 
 // A program that waits for an operation and runs it again when it fails is

@@ -107,7 +107,6 @@ type rebuild struct {
 
 	// What arrived since the last workflow task: a task sees all of it at once.
 	signals   []converter.RawValue
-	hints     []string // operations that said that they were about to close
 	ends      []rebuiltEnd
 	updates   []*historypb.WorkflowExecutionUpdateAcceptedEventAttributes
 	cancelled bool
@@ -219,11 +218,8 @@ func (r *rebuild) read(event *historypb.HistoryEvent) error {
 		}
 	case enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
 		a := event.GetWorkflowExecutionSignaledEventAttributes()
-		switch a.GetSignalName() {
-		case protocol.SubmitSignalName:
+		if a.GetSignalName() == protocol.SubmitSignalName {
 			r.signals = append(r.signals, rawPayload(a.GetInput(), 0))
-		case protocol.OperationClosedSignalName:
-			r.hints = append(r.hints, hinted(rawPayload(a.GetInput(), 0)))
 		}
 	case enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED:
 		r.updates = append(r.updates, event.GetWorkflowExecutionUpdateAcceptedEventAttributes())
@@ -241,42 +237,6 @@ func (r *rebuild) read(event *historypb.HistoryEvent) error {
 		clear(r.times)
 	default:
 		return r.readExecution(event)
-	}
-	return nil
-}
-
-// readExecution takes in what the run did about executions.
-func (r *rebuild) readExecution(event *historypb.HistoryEvent) error {
-	switch event.GetEventType() {
-	case enumspb.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED:
-		return r.started(event)
-	case enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED:
-		a := event.GetChildWorkflowExecutionStartedEventAttributes()
-		r.pageStarted(a.GetInitiatedEventId(), a.GetWorkflowExecution().GetRunId())
-		r.aheadStarted(a.GetInitiatedEventId())
-	case enumspb.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_FAILED:
-		r.pageStarted(event.GetStartChildWorkflowExecutionFailedEventAttributes().GetInitiatedEventId(), "")
-	case enumspb.EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED:
-		r.turnGiven(event.GetSignalExternalWorkflowExecutionInitiatedEventAttributes())
-	case enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED:
-		r.closed(event.GetChildWorkflowExecutionCompletedEventAttributes().GetInitiatedEventId(), protocol.Succeeded)
-	case enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_FAILED:
-		r.closed(event.GetChildWorkflowExecutionFailedEventAttributes().GetInitiatedEventId(), protocol.Failed)
-	case enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_TIMED_OUT:
-		r.closed(event.GetChildWorkflowExecutionTimedOutEventAttributes().GetInitiatedEventId(), protocol.Failed)
-	case enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_CANCELED:
-		r.closed(event.GetChildWorkflowExecutionCanceledEventAttributes().GetInitiatedEventId(), protocol.Canceled)
-	case enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_TERMINATED:
-		r.closed(event.GetChildWorkflowExecutionTerminatedEventAttributes().GetInitiatedEventId(), protocol.Canceled)
-	case enumspb.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
-		return r.scheduled(event)
-	case enumspb.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
-		a := event.GetActivityTaskCompletedEventAttributes()
-		return r.answered(a.GetScheduledEventId(), rawPayload(a.GetResult(), 0))
-	case enumspb.EVENT_TYPE_ACTIVITY_TASK_FAILED:
-		r.unanswered(event.GetActivityTaskFailedEventAttributes().GetScheduledEventId())
-	case enumspb.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT:
-		r.unanswered(event.GetActivityTaskTimedOutEventAttributes().GetScheduledEventId())
 	}
 	return nil
 }
@@ -365,9 +325,6 @@ func (r *rebuild) flush(now time.Time) {
 	for _, raw := range r.signals {
 		r.queue.take(raw, r.refused, r.takesRecurring, now)
 	}
-	for _, id := range r.hints {
-		r.queue.AheadLeaves(id)
-	}
 	for _, e := range r.ends {
 		r.ended(e)
 	}
@@ -382,7 +339,7 @@ func (r *rebuild) flush(now time.Time) {
 	if r.cancelled {
 		r.cancelAll(cancelledReason)
 	}
-	r.signals, r.hints, r.ends, r.cancelled = nil, nil, nil, false
+	r.signals, r.ends, r.cancelled = nil, nil, false
 }
 
 func (r *rebuild) begin() {

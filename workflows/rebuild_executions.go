@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	enumspb "go.temporal.io/api/enums/v1"
 	historypb "go.temporal.io/api/history/v1"
 	"go.temporal.io/sdk/converter"
 
@@ -12,6 +13,42 @@ import (
 )
 
 // What a run that is rebuilt did about executions.
+
+// readExecution takes in what the run did about executions.
+func (r *rebuild) readExecution(event *historypb.HistoryEvent) error {
+	switch event.GetEventType() {
+	case enumspb.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED:
+		return r.started(event)
+	case enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED:
+		a := event.GetChildWorkflowExecutionStartedEventAttributes()
+		r.pageStarted(a.GetInitiatedEventId(), a.GetWorkflowExecution().GetRunId())
+		r.aheadStarted(a.GetInitiatedEventId())
+	case enumspb.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_FAILED:
+		r.pageStarted(event.GetStartChildWorkflowExecutionFailedEventAttributes().GetInitiatedEventId(), "")
+	case enumspb.EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED:
+		r.turnGiven(event.GetSignalExternalWorkflowExecutionInitiatedEventAttributes())
+	case enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED:
+		r.closed(event.GetChildWorkflowExecutionCompletedEventAttributes().GetInitiatedEventId(), protocol.Succeeded)
+	case enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_FAILED:
+		r.closed(event.GetChildWorkflowExecutionFailedEventAttributes().GetInitiatedEventId(), protocol.Failed)
+	case enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_TIMED_OUT:
+		r.closed(event.GetChildWorkflowExecutionTimedOutEventAttributes().GetInitiatedEventId(), protocol.Failed)
+	case enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_CANCELED:
+		r.closed(event.GetChildWorkflowExecutionCanceledEventAttributes().GetInitiatedEventId(), protocol.Canceled)
+	case enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_TERMINATED:
+		r.closed(event.GetChildWorkflowExecutionTerminatedEventAttributes().GetInitiatedEventId(), protocol.Canceled)
+	case enumspb.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
+		return r.scheduled(event)
+	case enumspb.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
+		a := event.GetActivityTaskCompletedEventAttributes()
+		return r.answered(a.GetScheduledEventId(), rawPayload(a.GetResult(), 0))
+	case enumspb.EVENT_TYPE_ACTIVITY_TASK_FAILED:
+		r.unanswered(event.GetActivityTaskFailedEventAttributes().GetScheduledEventId())
+	case enumspb.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT:
+		r.unanswered(event.GetActivityTaskTimedOutEventAttributes().GetScheduledEventId())
+	}
+	return nil
+}
 
 // started takes an operation out of the queue since the run asked for its
 // execution. Whether that came to be is found out by whoever adopts the head.

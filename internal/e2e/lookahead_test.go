@@ -16,7 +16,6 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 
-	"github.com/seriatim-go/seriatim/internal/embedded"
 	"github.com/seriatim-go/seriatim/protocol"
 	"github.com/seriatim-go/seriatim/workflows"
 )
@@ -290,13 +289,7 @@ func requireInTurn(t *testing.T, wanted []string, runs []interval) {
 // that stands still are rows of the token's list, each with its state, and one of them is
 // cancelled there.
 func TestWebUIShowsOperationsAhead(t *testing.T) {
-	if source.Kind == embedded.KindAddress {
-		t.Skipf("%s has no Web UI, as far as is known", source)
-	}
-	server, err := embedded.Start(t.Context(), source, embedded.ServerOptions{UI: true})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, server.Stop()) })
-	b := newBrowser(t, server.WebUI())
+	server, b := startWebUI(t)
 	s := newSite(t, server, lookingAhead())
 	const token = "customer-42"
 	var operations []protocol.Operation

@@ -19,18 +19,21 @@ import (
 	"github.com/seriatim-go/seriatim/workflows"
 )
 
+// resetPoints are the workflow tasks to which a run is reset.
+var resetPoints = map[string]resetPoint{
+	"the last task":   lastTask,
+	"a task between":  func(completed []int64) int64 { return completed[len(completed)/2] },
+	"the second task": func(completed []int64) int64 { return completed[1] },
+	"the first task":  firstTask,
+}
+
 // SPEC 2.2, 4.1, 4.7: a serializer that a person terminated goes on where it was
 // when it is reset, to whichever of its workflow tasks: what queued runs in
 // order, nothing twice, whatever happened to the head meanwhile
 // (docs/operations.md, "A serializer was terminated").
 func TestResetBringsATerminatedTokenBack(t *testing.T) {
 	t.Parallel()
-	for point, choose := range map[string]resetPoint{
-		"the last task":   lastTask,
-		"a task between":  func(completed []int64) int64 { return completed[len(completed)/2] },
-		"the second task": func(completed []int64) int64 { return completed[1] },
-		"the first task":  firstTask,
-	} {
+	for point, choose := range resetPoints {
 		for _, head := range []string{"ends before the reset", "runs on"} {
 			t.Run("to "+point+", its head "+head, func(t *testing.T) {
 				t.Parallel()
@@ -221,12 +224,7 @@ func (d *resetDrill) requireReplays() {
 // them, each has its turn, once.
 func TestResetBringsWhatIsAheadBack(t *testing.T) {
 	t.Parallel()
-	for point, choose := range map[string]resetPoint{
-		"the last task":   lastTask,
-		"a task between":  func(completed []int64) int64 { return completed[len(completed)/2] },
-		"the second task": func(completed []int64) int64 { return completed[1] },
-		"the first task":  firstTask,
-	} {
+	for point, choose := range resetPoints {
 		t.Run("to "+point, func(t *testing.T) {
 			t.Parallel()
 			d := newResetDrill(t, workflows.Options{LookAhead: workflows.LookAhead{Window: 20, After: 5 * time.Second}})

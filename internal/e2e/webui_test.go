@@ -93,6 +93,18 @@ func newBrowser(t *testing.T, ui string) *browser {
 	return b
 }
 
+// startWebUI is a server of its own with Temporal's Web UI, and a browser on it.
+func startWebUI(t *testing.T) (*embedded.Server, *browser) {
+	t.Helper()
+	if source.Kind == embedded.KindAddress {
+		t.Skipf("%s has no Web UI, as far as is known", source)
+	}
+	server, err := embedded.Start(t.Context(), source, embedded.ServerOptions{UI: true})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, server.Stop()) })
+	return server, newBrowser(t, server.WebUI())
+}
+
 // read answers the rows of the page's table, once all texts are there.
 func (b *browser) read(p page) []string {
 	b.t.Helper()
@@ -144,13 +156,7 @@ func views(t *testing.T) map[string]string {
 // What an operator sees in Temporal's own Web UI: the lists that the docs link to,
 // a token with its queue and why it stands, an operation that waits.
 func TestWebUIShowsWhereOperationsAreAndWhy(t *testing.T) {
-	if source.Kind == embedded.KindAddress {
-		t.Skipf("%s has no Web UI, as far as is known", source)
-	}
-	server, err := embedded.Start(t.Context(), source, embedded.ServerOptions{UI: true})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, server.Stop()) })
-	b := newBrowser(t, server.WebUI())
+	server, b := startWebUI(t)
 	s := newSite(t, server, workflows.Options{SearchAttributes: true})
 	release := make(chan struct{})
 	s.works = func(ctx context.Context, r activities.Request) protocol.Outcome {
@@ -177,7 +183,7 @@ func TestWebUIShowsWhereOperationsAreAndWhy(t *testing.T) {
 		protocol.Operation{ID: "behind", Name: "send it <b>", DependencyToken: "customer-42"},
 		protocol.Operation{ID: "running"}, protocol.Operation{ID: "bad"},
 	)
-	_, err = c.Hold(s.ctx, "customer-7", time.Time{}, "stocktaking *until* noon")
+	_, err := c.Hold(s.ctx, "customer-7", time.Time{}, "stocktaking *until* noon")
 	require.NoError(t, err)
 	submit(protocol.Operation{ID: "held", DependencyToken: "customer-7"})
 	s.closed("bad")
