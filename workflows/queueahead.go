@@ -72,12 +72,13 @@ type aheadPace struct {
 	stands string        // the head that was found to linger
 }
 
-// A timer is late by more than this part of LookAhead.After. The next one then comes
-// after so many times as long as it was late: what an operation takes is some times
-// that too, so that timers stay a small part of all work however late everything is.
+// A timer is late by more than this part of LookAhead.After. Each that is makes the next
+// pause so many times as long as this one, or as it was late, and each that is not as
+// many times as short: so timers stay a small part of all work however late everything
+// is, and however long that lasts.
 const (
 	lateParts    = 4
-	latePauses   = 16
+	paceFactor   = 4
 	longestPause = time.Hour
 )
 
@@ -91,10 +92,10 @@ func (p *aheadPace) set(after time.Duration, now time.Time) time.Duration {
 // came takes note of a timer: where it came in time, of the head that lingers.
 func (p *aheadPace) came(q *Queue, after time.Duration, now time.Time) {
 	if late := now.Sub(p.due); late > after/lateParts {
-		p.pause = min(latePauses*late, longestPause)
+		p.pause = min(paceFactor*max(p.pause, late), longestPause)
 		return
 	}
-	if p.pause = after; q.Lingers(after, now) {
+	if p.pause /= paceFactor; q.Lingers(after, now) {
 		p.stands = q.Head.Operation.ID
 	}
 }

@@ -176,18 +176,25 @@ func TestLateTimersComeSeldomAndFindNothing(t *testing.T) {
 		p.came(q, after, now)
 	}
 	require.Equal(t, after, p.set(after, now))
-	for late, pause := range map[time.Duration]time.Duration{
-		after/lateParts + 1: latePauses * (after/lateParts + 1), time.Minute: 16 * time.Minute, 10 * time.Minute: time.Hour,
+	for _, c := range []struct{ late, pause time.Duration }{
+		{after/lateParts + 1, paceFactor * after},
+		{time.Second, paceFactor * paceFactor * after},
+		{time.Minute, paceFactor * time.Minute},
+		{2 * time.Minute, paceFactor * paceFactor * time.Minute},
+		{20 * time.Minute, longestPause},
 	} {
-		come(late)
-		require.False(t, p.standsAt(q), "%v late", late)
-		require.Equal(t, pause, p.set(after, now))
+		come(c.late)
+		require.False(t, p.standsAt(q), "%v late", c.late)
+		require.Equal(t, c.pause, p.set(after, now), "%v late", c.late)
 	}
-	come(time.Second)
-	require.Equal(t, time.Minute, p.set(time.Minute, now), "no pause is shorter than that")
-	come(after / lateParts)
-	require.True(t, p.standsAt(q))
+	for pause := longestPause / paceFactor; pause > after; pause /= paceFactor {
+		come(after / lateParts)
+		require.True(t, p.standsAt(q))
+		require.Equal(t, pause, p.set(after, now), "not at once as often as before")
+	}
+	come(0)
 	require.Equal(t, after, p.set(after, now))
+	require.Equal(t, time.Minute, p.set(time.Minute, now), "no pause is shorter than that")
 	q.HeadCompleted(end{status: protocol.Succeeded}, now)
 	require.False(t, p.standsAt(q))
 }

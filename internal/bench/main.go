@@ -77,7 +77,7 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	set.SetOutput(stderr)
 	set.IntVar(&o.rounds, "rounds", 9, "how often each variant does each workload, turn by turn")
 	set.Float64Var(&o.size, "size", 1, "what part of each workload to do, over 0 up to 1; 0.1 is a round in about a minute")
-	set.StringVar(&names, "workload", "", "which, separated by commas; default all but scale-10x10, scale-100x10, scale-1000x10 and scale-10000x10")
+	set.StringVar(&names, "workload", "", "which, separated by commas; default all but the long ones, scale-… and beside-…")
 	set.StringVar(&server, "server", "", "embedded or limited; default both, one after the other")
 	set.StringVar(&o.pollers, "pollers", pollersOwn, "own: autoscaling for Seriatim, the SDK's default for the others; fixed or auto: that for all")
 	set.StringVar(&o.table, "table", "", "the file for the tables; default stderr")

@@ -15,6 +15,11 @@ const (
 	settleTime = 300 * time.Millisecond
 	// idleTime lets a token be idle before it gets its next operation.
 	idleTime = 30 * time.Millisecond
+	// calmTime lets the server finish with many tokens that have become idle: the
+	// timers of their last tasks are due ten seconds later.
+	calmTime = 30 * time.Second
+	// progressGap is how often a long workload says how far it is.
+	progressGap = time.Minute
 )
 
 // run does a workload once.
@@ -45,6 +50,11 @@ func (s *site) perform(ctx context.Context, w workload, v variant, lanes []lane,
 	if w.backlog {
 		s.workers[v.kind].Stop()
 	}
+	if w.idle > 0 {
+		if err := s.openIdle(ctx, w, v); err != nil {
+			return begin, fmt.Errorf("open %d idle tokens: %w", w.idle, err)
+		}
+	}
 	n := float64(w.operations())
 	worker := s.workers[v.kind]
 	before, workerBefore, serverBefore := worker.handledSoFar(), harness.CPU(worker.PID()), harness.CPU(s.server.PID())
@@ -66,7 +76,7 @@ func (s *site) perform(ctx context.Context, w workload, v variant, lanes []lane,
 		worker = s.workers[v.kind]
 		before, workerBefore = 0, harness.CPU(worker.PID())
 	}
-	if err := worker.waitHandled(ctx, before+w.operations()); err != nil {
+	if err := s.waitHandled(ctx, worker, w.name+", "+v.name, before, w.operations()); err != nil {
 		return begin, err
 	}
 	if err := s.waitClosed(ctx, v, lanes); err != nil {
@@ -78,6 +88,41 @@ func (s *site) perform(ctx context.Context, w workload, v variant, lanes []lane,
 	result[workerMemory] = float64(harness.Memory(worker.PID())) / 1024
 	result[serverMemory] = float64(harness.Memory(s.server.PID())) / 1024
 	return begin, nil
+}
+
+// openIdle has tokens do an operation each, and waits until they are idle.
+func (s *site) openIdle(ctx context.Context, w workload, v variant) error {
+	others := workload{name: w.name + ", idle tokens", tokens: w.idle, each: 1}
+	lanes := others.lanes(fmt.Sprintf("%s-idle-%d", w.name, time.Now().UnixNano()))
+	worker := s.workers[v.kind]
+	before := worker.handledSoFar()
+	if err := s.submit(ctx, v, lanes); err != nil {
+		return err
+	}
+	if err := s.waitHandled(ctx, worker, others.name, before, others.operations()); err != nil {
+		return err
+	}
+	if err := s.waitClosed(ctx, v, lanes); err != nil {
+		return err
+	}
+	time.Sleep(calmTime)
+	return nil
+}
+
+// waitHandled waits until so many more handlers have run than before.
+func (s *site) waitHandled(ctx context.Context, worker *process, of string, before, operations int) error {
+	done := make(chan error, 1)
+	go func() { done <- worker.waitHandled(ctx, before+operations) }()
+	tick := time.NewTicker(progressGap)
+	defer tick.Stop()
+	for {
+		select {
+		case err := <-done:
+			return err
+		case <-tick.C:
+			s.Say("%s: %d of %d operations handled", of, worker.handledSoFar()-before, operations)
+		}
+	}
 }
 
 // pace submits each operation once the one before has closed.

@@ -72,6 +72,8 @@ type workload struct {
 	// tokens is 0 for operations without one; each is how many a token has, or
 	// how many there are without.
 	tokens, each int
+	// idle is how many tokens besides are open and idle: each has had an operation.
+	idle int
 	// paced submits each operation once the one before has closed.
 	paced bool
 	// backlog submits while no worker is up.
@@ -114,14 +116,30 @@ var workloads = []workload{
 		name: "backlog-500", what: "500 operations on one token while no worker is up, then drained", tokens: 1, each: 500, backlog: true,
 		variants: []variant{plain, plainSingles, seriatim, seriatimSingles, seriatimLocal},
 	},
-	scale(10), scale(100), scale(1_000), scale(10_000),
+	scale(1, seriatim, plain, seriatimLocal),
+	scale(10, seriatim, plain, seriatimLocal),
+	scale(100, seriatim, plain, seriatimLocal),
+	scale(1_000, seriatim, plain, seriatimLocal),
+	scale(10_000, seriatim), // over an hour on two cores
+	beside(0), beside(100), beside(1_000), beside(10_000),
 }
 
-// scale is what an operation costs by the number of tokens that work at once.
-func scale(tokens int) workload {
+// scale is what an operation costs by the number of tokens that work at once. There
+// are enough operations for what the server does of each only ten seconds later, when
+// the timers of its tasks are due, to be counted too.
+func scale(tokens int, variants ...variant) workload {
+	each := max(10, 2_000/tokens)
 	return workload{
-		name: fmt.Sprintf("scale-%dx10", tokens), what: fmt.Sprintf("%d tokens, 10 operations each", tokens),
-		tokens: tokens, each: 10, long: true, variants: []variant{seriatim, seriatimLocal},
+		name: fmt.Sprintf("scale-%d", tokens), what: fmt.Sprintf("%d tokens, %d operations each", tokens, each),
+		tokens: tokens, each: each, long: true, variants: variants,
+	}
+}
+
+// beside is what an operation costs by the number of tokens that are open meanwhile.
+func beside(idle int) workload {
+	return workload{
+		name: fmt.Sprintf("beside-%d", idle), what: fmt.Sprintf("20 tokens, 10 operations each, beside %d that are open and idle", idle),
+		tokens: 20, each: 10, idle: idle, long: true, variants: []variant{seriatim},
 	}
 }
 

@@ -50,7 +50,7 @@ type Worker struct {
 	// MaxConcurrentWorkflowTasks is how many workflow tasks run at a time, at
 	// least 2; default 200.
 	MaxConcurrentWorkflowTasks int `mapstructure:"maxConcurrentWorkflowTasks"`
-	// WorkflowCacheSize is how many workflows stay in memory, about 10 KB each;
+	// WorkflowCacheSize is how many workflows stay in memory, about 100 KB each;
 	// at least as many as there are active tokens; default 10,000.
 	WorkflowCacheSize int `mapstructure:"workflowCacheSize"`
 	// StopTimeout is how long running handlers may go on when the worker stops;
