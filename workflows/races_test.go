@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -163,11 +164,11 @@ func TestTheNextRunCancelsTheHead(t *testing.T) {
 
 	b := newBench(t, Options{})
 	b.SetContinuedExecutionRunID("the run before")
-	cancelled := false
+	var cancelled atomic.Bool
 	b.OnRequestCancelExternalWorkflow(mock.Anything, protocol.OperationWorkflowID("A"), mock.Anything).Return(
-		func(string, string, string) error { cancelled = true; return nil })
+		func(string, string, string) error { cancelled.Store(true); return nil })
 	b.RegisterActivityWithOptions(func(_ context.Context, r protocol.AwaitRequest) (protocol.AwaitReply, error) {
-		if !cancelled {
+		if !cancelled.Load() {
 			return protocol.AwaitReply{}, fmt.Errorf("operation %q runs", r.OperationID)
 		}
 		return protocol.AwaitReply{Found: true, Closed: true, Status: protocol.Canceled}, nil
@@ -177,7 +178,7 @@ func TestTheNextRunCancelsTheHead(t *testing.T) {
 	q.TakeHead(b.Now())
 	q.Counts.Runs = 1
 	b.startWith(testToken, protocol.SerializerInput{Token: testToken}, carried{Queue: q, CancelHead: true})
-	require.True(t, cancelled)
+	require.True(t, cancelled.Load())
 	require.Equal(t, int64(1), b.state().Counts.Canceled)
 }
 
