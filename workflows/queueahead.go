@@ -72,10 +72,10 @@ type aheadPace struct {
 	stands string        // the head that was found to linger
 }
 
-// A timer is late by more than this part of LookAhead.After. Each that is makes the next
-// pause so many times as long as this one, or as it was late, and each that is not as
-// many times as short: so timers stay a small part of all work however late everything
-// is, and however long that lasts.
+// A timer is late by more than a part of LookAhead.After. The pause after it is some times
+// as long as the one before it, or as it was late, and after one in time as many times
+// shorter: so timers stay a small part of all work, however late everything is and however
+// long that lasts.
 const (
 	lateParts    = 4
 	paceFactor   = 4

@@ -65,20 +65,21 @@ func TestActionsOfAnOperation(t *testing.T) {
 func TestSizes(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		of           workload
-		size         float64
-		tokens, each int
+		of                 workload
+		size               float64
+		tokens, each, idle int
 	}{
-		"all of it":                {workload{tokens: 50, each: 20}, 1, 50, 20},
-		"fewer tokens":             {workload{tokens: 50, each: 20}, 0.1, 5, 20},
-		"fewer of the one token":   {workload{tokens: 1, each: 100}, 0.1, 1, 10},
-		"fewer without a token":    {workload{each: 1000}, 0.1, 0, 100},
-		"two are left in any case": {workload{tokens: 1, each: 100}, 0.001, 1, 2},
+		"all of it":                {workload{tokens: 50, each: 20}, 1, 50, 20, 0},
+		"fewer tokens":             {workload{tokens: 50, each: 20}, 0.1, 5, 20, 0},
+		"fewer of the one token":   {workload{tokens: 1, each: 100}, 0.1, 1, 10, 0},
+		"fewer without a token":    {workload{each: 1000}, 0.1, 0, 100, 0},
+		"fewer idle ones":          {workload{tokens: 20, each: 10, idle: 1000}, 0.1, 2, 10, 100},
+		"two are left in any case": {workload{tokens: 1, each: 100}, 0.001, 1, 2, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			got := c.of.sized(c.size)
-			require.Equal(t, []int{c.tokens, c.each}, []int{got.tokens, got.each})
+			require.Equal(t, []int{c.tokens, c.each, c.idle}, []int{got.tokens, got.each, got.idle})
 			require.Len(t, got.lanes("p"), max(1, c.tokens))
 		})
 	}

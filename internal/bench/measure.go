@@ -47,13 +47,13 @@ func (s *site) run(ctx context.Context, w workload, v variant, round int) (sampl
 // perform submits it and waits for its end, and notes what that took of both
 // processes. It answers when the first submission began.
 func (s *site) perform(ctx context.Context, w workload, v variant, lanes []lane, result sample) (begin time.Time, err error) {
-	if w.backlog {
-		s.workers[v.kind].Stop()
-	}
 	if w.idle > 0 {
 		if err := s.openIdle(ctx, w, v); err != nil {
 			return begin, fmt.Errorf("open %d idle tokens: %w", w.idle, err)
 		}
+	}
+	if w.backlog {
+		s.workers[v.kind].Stop()
 	}
 	n := float64(w.operations())
 	worker := s.workers[v.kind]
@@ -105,8 +105,12 @@ func (s *site) openIdle(ctx context.Context, w workload, v variant) error {
 	if err := s.waitClosed(ctx, v, lanes); err != nil {
 		return err
 	}
-	time.Sleep(calmTime)
-	return nil
+	select {
+	case <-time.After(calmTime):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // waitHandled waits until so many more handlers have run than before.

@@ -58,6 +58,7 @@ type result struct {
 	Server     string            `json:"server"`
 	Settings   map[string]string `json:"settings"` // the server's dynamic config
 	Tokens     int               `json:"tokens"`
+	Idle       int               `json:"idle,omitempty"` // tokens that are open besides
 	Operations int               `json:"operations"`
 
 	workload workload
@@ -67,7 +68,7 @@ type result struct {
 func newResult(w workload, of setting) *result {
 	return &result{
 		Workload: w.name, Server: of.name, Settings: of.effective(),
-		Tokens: w.tokens, Operations: w.operations(), workload: w,
+		Tokens: w.tokens, Idle: w.idle, Operations: w.operations(), workload: w,
 	}
 }
 
@@ -133,7 +134,11 @@ func (r *result) write(out io.Writer) {
 	if len(r.rounds) == 0 {
 		return
 	}
-	_, _ = fmt.Fprintf(out, "\n#### %s: %s\n\n%d operations, %d tokens, %d rounds.\n\n", r.Workload, r.workload.what, r.Operations, r.Tokens, len(r.rounds))
+	besides := ""
+	if r.Idle > 0 {
+		besides = fmt.Sprintf(" and %d that are idle", r.Idle)
+	}
+	_, _ = fmt.Fprintf(out, "\n#### %s: %s\n\n%d operations, %d tokens%s, %d rounds.\n\n", r.Workload, r.workload.what, r.Operations, r.Tokens, besides, len(r.rounds))
 	columns := r.columns()
 	heading := []string{""}
 	for _, m := range columns {

@@ -151,6 +151,7 @@ const least = 2
 // one.
 func (w workload) sized(size float64) workload {
 	part := func(n int) int { return min(n, max(least, int(math.Round(size*float64(n))))) }
+	w.idle = part(w.idle)
 	if w.tokens > 1 {
 		w.tokens = part(w.tokens)
 	} else {
