@@ -16,6 +16,11 @@ var defaultDynamicConfig = map[string]string{
 	// The server's default of 20 polls a second makes every hop of a serial
 	// chain cost 50 ms on a server with one shard.
 	"history.transferProcessorMaxPollRPS": "2000",
+	// By default one write at a time passes the shard, and what retention deletes
+	// passes last: under a steady load its turn hardly comes, each try loads the
+	// workflow anew and gives up after three seconds, and the database grows for
+	// good. The database's own queue is fair.
+	"history.shardIOConcurrency": "16",
 	// The length that SQL deployments need; the default of 1000 would hide
 	// ids that are too long until they reach such a deployment.
 	"limit.maxIDLength": "255",

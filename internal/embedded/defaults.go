@@ -7,6 +7,7 @@ import enumspb "go.temporal.io/api/enums/v1"
 func DefaultDynamicConfig() map[string]string {
 	return map[string]string{
 		"history.transferProcessorMaxPollRPS":            "2000",
+		"history.shardIOConcurrency":                     "16",
 		"limit.maxIDLength":                              "255",
 		"frontend.enableServerVersionCheck":              "false",
 		"system.forceSearchAttributesCacheRefreshOnRead": "true",

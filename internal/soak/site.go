@@ -122,14 +122,15 @@ func (s *site) startWorker(ctx context.Context) error {
 
 func (s *site) database() string { return filepath.Join(s.folder, "temporal.db") }
 
-// databaseBytes is the size of the file and of its log.
-func (s *site) databaseBytes() (size int) {
+// databaseMiB is the size of the file and of its log.
+func (s *site) databaseMiB() int {
+	size := 0
 	for _, suffix := range []string{"", "-wal"} {
 		if info, err := os.Stat(s.database() + suffix); err == nil {
 			size += int(info.Size())
 		}
 	}
-	return size
+	return size >> 20
 }
 
 // sample measures everything once.
@@ -141,7 +142,7 @@ func (s *site) sample(ctx context.Context) (sample, error) {
 	return sample{
 		WorkerRSS: harness.Memory(s.pid) >> 10, WorkerHeap: value(text, "go_memstats_heap_inuse_bytes") >> 20,
 		Goroutines: value(text, "go_goroutines"), WorkerFDs: harness.Descriptors(s.pid),
-		ServerFDs: harness.Descriptors(s.server.PID()), Operations: s.target.done(), Database: s.databaseBytes(),
+		ServerFDs: harness.Descriptors(s.server.PID()), Operations: s.target.done(), Database: s.databaseMiB(),
 	}, nil
 }
 
