@@ -33,9 +33,9 @@ var measures = []measure{
 	{"goroutines of the worker", func(s sample) int { return s.Goroutines }, 0.10, 40},
 	{"descriptors of the worker", func(s sample) int { return s.WorkerFDs }, 0.10, 8},
 	{"descriptors of the server", func(s sample) int { return s.ServerFDs }, 0.10, 8},
-	// Retention has deleted as much as came since before the second third. SQLite
-	// moves its log into the file 4 MiB at once.
-	{"database, MiB", func(s sample) int { return s.Database }, 0.10, 5},
+	// Retention has deleted as much as came since before the second third. On a slow
+	// machine, 3 operations a second, it grew from 16 to 22 where nothing was deleted.
+	{"database, MiB", func(s sample) int { return s.Database }, 0.10, 3},
 }
 
 // growth is a measure's medians over the last two thirds.
