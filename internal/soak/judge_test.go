@@ -1,6 +1,9 @@
 package main
 
 import (
+	"bytes"
+	"io"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -30,7 +33,7 @@ func TestEachMeasureTurnsRed(t *testing.T) {
 		"a goroutine for each operation":         {func(i int, s *sample) { s.Goroutines += s.Operations }, "goroutines of the worker grows"},
 		"a descriptor of the worker each second": {func(i int, s *sample) { s.WorkerFDs += 4 * i }, "descriptors of the worker grows"},
 		"descriptors of the server":              {func(i int, s *sample) { s.ServerFDs += 4 * i }, "descriptors of the server grows"},
-		"retention deletes nothing":              {func(i int, s *sample) { s.Database = 1 + i }, "database, MiB grows"},
+		"retention deletes nothing":              {func(i int, s *sample) { s.Database = 7 + i/2 }, "database, MiB grows"},
 		"it grows only while it warms up":        {func(i int, s *sample) { s.WorkerRSS += 10 * min(i, 10) }, ""},
 		"a few wild samples":                     {func(i int, s *sample) { s.Goroutines += 5000 * (i % 9 / 8) }, ""},
 		"retention deletes as much as comes":     {func(i int, s *sample) { s.Database = min(3*i, 18) }, ""},
@@ -54,4 +57,20 @@ func TestEachMeasureTurnsRed(t *testing.T) {
 		})
 	}
 	require.NotEmpty(t, judge(steady(8)).Problems, "too few samples")
+}
+
+func TestWhatIsOutOfBoundsIsRefusedByName(t *testing.T) {
+	t.Parallel()
+	for line, want := range map[string]string{
+		"--duration 59s":                  "--duration 59s: at least 1m",
+		"--retention 9s":                  "--retention 9s: 10s to a quarter of the duration",
+		"--duration 1m --retention 16s":   "--retention 16s: 10s to a quarter of the duration",
+		"--every 999ms":                   "--every 999ms: 1s to a twelfth of the duration",
+		"--every 16s":                     "--every 16s: 1s to a twelfth of the duration",
+		"--duration 2m --retention 30s x": `argument "x": there are none`,
+	} {
+		var said bytes.Buffer
+		require.Equal(t, 2, run(t.Context(), strings.Fields(line), io.Discard, &said, func() {}), line)
+		require.Contains(t, said.String(), want, line)
+	}
 }

@@ -52,8 +52,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, stop func
 	if o.retention == 0 {
 		o.retention = o.duration / 6
 	}
-	if set.NArg() > 0 || o.duration < time.Minute || o.retention < 10*time.Second || o.retention > o.duration/4 || o.every < time.Second || o.every > o.duration/12 {
-		_, _ = fmt.Fprintln(stderr, "soak: an argument or a duration is out of bounds; see --help")
+	if err := o.check(set.Args()); err != nil {
+		_, _ = fmt.Fprintf(stderr, "soak: %v; see --help\n", err)
 		return 2
 	}
 	r, err := soak(ctx, o, harness.Progress{Out: stderr})
@@ -70,6 +70,21 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, stop func
 		return 1
 	}
 	return 0
+}
+
+// check refuses what is out of bounds by its flag and value.
+func (o options) check(arguments []string) error {
+	switch {
+	case len(arguments) > 0:
+		return fmt.Errorf("argument %q: there are none", arguments[0])
+	case o.duration < time.Minute:
+		return fmt.Errorf("--duration %v: at least 1m", o.duration)
+	case o.retention < 10*time.Second || o.retention > o.duration/4:
+		return fmt.Errorf("--retention %v: 10s to a quarter of the duration", o.retention)
+	case o.every < time.Second || o.every > o.duration/12:
+		return fmt.Errorf("--every %v: 1s to a twelfth of the duration", o.every)
+	}
+	return nil
 }
 
 // report is the line on stdout.
